@@ -1,0 +1,1 @@
+# Installation of the CMake package `mmt` (find_package(mmt)).

@@ -1,0 +1,128 @@
+// The engine interface: what the meter knows of the program that runs `.mnn` models.
+//
+// Implementations: the plugin host (a shared library behind the C interface of src/engine/mmt_engine.h), the worker
+// proxy (the same engine in a child process, so that a crash or a hang costs one operator), and the fake engine of the
+// tests. None of them prints. An object of this interface is used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mmt {
+
+/// How the engine is to run. Two different configurations never share rows of a table.
+struct EngineConfig {
+  std::string backend = "cpu";      ///< cpu, opencl, vulkan, cuda, metal, …; an error where the build lacks it.
+  int threads = 1;                  ///< Asked for; the effective number is read back (EngineFacts::threads).
+  std::string precision = "high";   ///< normal, high, low, low_bf16.
+  std::string memory = "normal";    ///< normal, high, low.
+  std::string power = "normal";     ///< normal, high, low.
+  std::vector<int> cpus;            ///< Processors to run on; empty: wherever the system puts it.
+};
+
+/// What really runs, read back from the engine.
+struct EngineFacts {
+  std::string name;       ///< "mnn", "fake"
+  std::string version;    ///< "3.6.1"
+  std::string build;      ///< "wheel" or "sdk", plus a short hash of the library file.
+  std::string backend;    ///< Effective backend.
+  int threads = 1;        ///< Effective number of threads.
+  bool per_kernel = true; ///< False where per-kernel times are meaningless (asynchronous backends).
+};
+
+/// Memory layout of a tensor inside the engine.
+enum class Layout : std::uint8_t { kNchw = 0, kNhwc = 1, kNc4hw4 = 2, kUnknown = 3 };
+const char* layout_name(Layout layout) noexcept;  ///< "nchw", "nhwc", "nc4hw4", "unknown"
+
+struct TensorDesc {
+  std::int64_t id = 0;             ///< Same id: same tensor, within one session.
+  std::vector<int> shape;          ///< Logical shape, batch first.
+  Layout layout = Layout::kNchw;
+  std::string dtype;               ///< "float32", "int32", "int8", "uint8", …
+  std::string name;                ///< Only for inputs and outputs of the model.
+};
+
+/// One copy that a Raster kernel makes: `size` elements along three axes, from `origin` to the kernel's output.
+/// Offsets and strides are in elements of the logical tensor.
+struct RegionDesc {
+  std::int64_t origin = 0;  ///< TensorDesc::id of the source.
+  int size[3] = {1, 1, 1};
+  int src_offset = 0;
+  int src_stride[3] = {1, 1, 1};
+  int dst_offset = 0;
+  int dst_stride[3] = {1, 1, 1};
+};
+
+/// One command of the engine's schedule, in execution order.
+struct KernelDesc {
+  std::string name;   ///< The engine's name of the command, for example "/conv/Conv_output_0_raster_0".
+  std::string type;   ///< "Convolution", "Raster", "BinaryOp", "While", …
+  double mflops = 0;  ///< The engine's own estimate.
+  std::vector<TensorDesc> inputs;
+  std::vector<TensorDesc> outputs;
+  std::vector<RegionDesc> regions;  ///< Raster only.
+};
+
+/// A model as the engine will run it. Obtained without executing any kernel.
+struct SessionDesc {
+  std::vector<KernelDesc> kernels;
+  std::vector<TensorDesc> inputs;
+  std::vector<TensorDesc> outputs;
+  double memory_mib = 0;  ///< The engine's own figure for the session.
+  double mflops = 0;
+};
+
+/// How one input is filled before every run.
+struct InputSpec {
+  std::string name;                 ///< Empty: by position.
+  std::vector<int> shape;           ///< Empty: as in the model. Otherwise the session is resized to it.
+  double low = -1.0, high = 1.0;    ///< Uniform values in [low, high) for floats; integers in [low, high).
+};
+
+struct OpenOptions {
+  std::vector<InputSpec> inputs;  ///< Empty: the model's own shapes and the default range.
+  std::uint64_t seed = 1;
+};
+
+/// Samples of several runs of one session, one after another, each with fresh input that is written outside the timed part.
+struct RunSamples {
+  std::vector<double> run_us;     ///< Wall time of each run. Size: runs.
+  std::vector<float> kernel_us;   ///< Profiled runs only: runs × kernels, row by row. Wall time of each kernel.
+  double timed_us = 0;            ///< Sum of run_us.
+  double overhead_us = 0;         ///< Wall time of the call that is not in run_us (filling inputs, bookkeeping).
+  double steal_share = 0;         ///< Share of the time that the hypervisor took from this machine's CPUs meanwhile (0…1), -1 where unreadable.
+  int migrations = 0;             ///< How often the thread changed the CPU, -1 where unreadable.
+};
+
+struct RunRequest {
+  int runs = 1;
+  bool profile = false;  ///< Per-kernel times through callbacks around every kernel.
+};
+
+/// One opened model. Closing (the destructor) frees its memory in the engine.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual const SessionDesc& desc() const = 0;
+  /// Throws Error(kEngine) with the engine's code where a run fails, kCrashed or kTimeout where the worker is lost.
+  virtual RunSamples run(const RunRequest& request) = 0;
+  /// Runs once on the given values (one vector per input, as float) and returns the outputs as float. For tests and self-tests.
+  virtual std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs) = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual const EngineFacts& facts() const = 0;
+  /// Throws Error(kEngine) where the engine refuses the model (and names the path), kNotFound, kCrashed, kTimeout.
+  virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
+  /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
+  virtual void restart() {}
+  /// Resident and peak memory of the process that runs the models, in MiB; 0 where unreadable.
+  virtual double resident_mib() { return 0; }
+  virtual double peak_resident_mib() { return 0; }
+};
+
+}  // namespace mmt

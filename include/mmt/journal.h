@@ -1,0 +1,43 @@
+// The journal: the meter's append-only output, one JSON object per line (`latency.jsonl`). Format: docs/formats.md.
+//
+// The first line of each run is its provenance ({"type":"run",…}), every further one a profile ({"type":"profile",…}).
+// Each line ends with a checksum field and is flushed to disk before the next; after a kill at any byte the reader
+// drops at most the line that was being written, and the writer goes on after the last whole line.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mmt/profile.h"
+
+namespace mmt {
+
+struct JournalEntry {
+  Provenance run;
+  ModelProfile profile;
+};
+
+class JournalWriter {
+ public:
+  /// Opens or creates; a torn last line is cut off. Throws Error(kIo).
+  JournalWriter(const std::string& path, const Provenance& run);
+  ~JournalWriter();
+  /// Appends one line and flushes it to disk (fdatasync).
+  void append(const ModelProfile& profile);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+struct JournalReport {
+  std::int64_t lines = 0, dropped = 0;  ///< Dropped: torn or failing their checksum.
+  std::string first_drop;               ///< "line 17: checksum differs"
+};
+
+/// Calls `each` for every whole profile, in order. Missing file: nothing to read.
+JournalReport read_journal(const std::string& path, const std::function<void(const JournalEntry&)>& each);
+
+}  // namespace mmt

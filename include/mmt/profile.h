@@ -1,0 +1,73 @@
+// What the meter learns of one operator or model, and the journal that keeps it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mmt/engine.h"
+#include "mmt/kernel.h"
+
+namespace mmt {
+
+/// A robust summary of one quantity's samples, in microseconds, on the run's common drift scale.
+struct Summary {
+  int count = 0;
+  double mean_us = 0, min_us = 0, max_us = 0, median_us = 0;
+  double ci_low_us = 0, ci_high_us = 0;  ///< 95 % confidence interval of the median.
+  double p05_us = 0, p25_us = 0, p75_us = 0, p95_us = 0;
+  bool noisy = false;  ///< The interval stayed wider than asked for, or the samples have two modes.
+};
+
+/// Noise flags; a set of these words, joined by ",", in a row.
+///   noisy      the confidence interval stayed wide
+///   bimodal    two separate modes (alignment, huge pages, frequency)
+///   steal      the hypervisor took CPU time in many rounds
+///   migrated   the thread changed the CPU in many runs
+///   throttled  the frequency fell or the temperature rose
+///   few        fewer samples than asked for (budget ended)
+
+struct KernelProfile {
+  PlannedKernel kernel;
+  Summary cold;  ///< First run after other operators' runs.
+  Summary hot;   ///< Runs right after a run of the same operator.
+};
+
+/// One `.mnn` file, measured. In the journal: one line.
+struct ModelProfile {
+  std::string fingerprint;
+  std::string context;           ///< "plain", "packed"
+  std::string status = "ok";     ///< "ok" or "failed"
+  std::string reason;            ///< For "failed": code and text.
+  Summary cold, hot;             ///< Whole run, without per-kernel callbacks.
+  std::vector<KernelProfile> kernels;  ///< Empty where the engine gives no per-kernel times.
+  std::vector<PortDesc> inputs, outputs;
+  double memory_mib = 0;         ///< Session memory, the engine's figure.
+  double resident_mib = 0;       ///< Growth of the worker's resident memory from opening and first run.
+  double mflops = 0;
+  std::int64_t file_bytes = 0;
+  std::int64_t weight_bytes = 0;
+  std::string flags;             ///< See above; empty: none.
+  int rounds = 0;
+  double reference_us = 0;       ///< Median of the reference operator in the rounds of this profile.
+  std::string measured_at;       ///< UTC, ISO 8601.
+};
+
+/// Where and with what a journal was measured.
+struct Provenance {
+  std::string device;       ///< Host or device name.
+  std::string cpu;          ///< CPU model.
+  std::string os;
+  EngineConfig config;
+  EngineFacts facts;
+  std::string mmt_version;
+  std::int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
+  int cpus_online = 0;
+  std::string governor;     ///< "" where unreadable.
+  std::string started_at;   ///< UTC, ISO 8601.
+  std::uint64_t seed = 0;
+  /// Identity of device + engine + config: rows of different ids never mix.
+  std::string config_id() const;
+};
+
+}  // namespace mmt

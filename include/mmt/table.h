@@ -1,0 +1,89 @@
+// The latency table: an SQLite file that the journal(s) and the manifest are folded into. Schema: docs/formats.md.
+//
+// Opening reads nothing but the schema version; rows are fetched by key when they are asked for and kept in a small
+// cache, so the cost of a prediction does not depend on the size of the table. One object may be used by several
+// threads at once (each gets its own connection); the file is never written through it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mmt/profile.h"
+
+namespace mmt {
+
+/// A kernel's time under one configuration, pooled over all operators that contain it (precision-weighted medians).
+struct KernelRow {
+  std::string key, type, attributes, text;
+  double cold_us = 0, hot_us = 0;
+  double cold_se_us = 0, hot_se_us = 0;  ///< Standard error of each.
+  std::int64_t weight_bytes = 0, input_bytes = 0, output_bytes = 0;
+  int sources = 0;       ///< How many operator kernels were pooled.
+  std::string flags;     ///< Noise flags (profile.h).
+};
+
+/// One measured context of an operator, as composition needs it.
+struct ContextRow {
+  std::string context;                 ///< "plain", "packed"
+  Summary cold, hot;                   ///< Whole run.
+  std::vector<std::string> kernel_keys;  ///< In execution order.
+  std::vector<KernelRole> roles;
+  std::vector<int> ports;
+  std::vector<PortDesc> inputs, outputs;
+  double memory_mib = 0, resident_mib = 0, mflops = 0;
+  std::int64_t file_bytes = 0, weight_bytes = 0;
+  std::string flags;
+};
+
+struct OperatorRow {
+  std::string fingerprint, kind, class_name, parameters_json;
+  std::vector<std::vector<int>> input_shapes, output_shapes;
+  std::vector<std::string> input_dtypes, output_dtypes;
+  std::int64_t parameter_count = 0;
+  std::string status = "ok", reason;
+  std::vector<ContextRow> contexts;
+};
+
+/// Constants of one configuration, fitted from the operators' own measurements when the table is built:
+/// whole run = run_overhead + kernels · kernel_overhead + Σ kernel times.
+struct ConfigRow {
+  std::string config_id;
+  Provenance run;
+  double run_overhead_us = 0, kernel_overhead_us = 0;
+  double overhead_residual = 0;  ///< Median absolute relative residual of that fit.
+  std::int64_t operators = 0, kernels = 0;
+};
+
+struct TableBuildReport {
+  std::int64_t operators = 0, kernels = 0, failed = 0, dropped_lines = 0;
+  std::vector<std::string> configs;
+};
+
+/// Folds `<folder>/ops.json` and `<folder>/latency.jsonl` into `<folder>/latency.db` (atomically replaced).
+TableBuildReport build_table(const std::string& folder);
+
+class LatencyTable {
+ public:
+  /// `path`: the operator folder, its latency.db, or any other name inside the folder that older scripts use for the
+  /// table (meta_latency.pkl). Rebuilds the database where the journal is newer. `config_id` empty: the only
+  /// configuration; an error that lists them where there are several.
+  static std::shared_ptr<LatencyTable> open(const std::string& path, const std::string& config_id = "");
+  virtual ~LatencyTable() = default;
+
+  virtual const ConfigRow& config() const = 0;
+  virtual std::string path() const = 0;
+  virtual std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) = 0;  ///< nullptr: absent.
+  virtual std::shared_ptr<const KernelRow> find_kernel(const std::string& key) = 0;              ///< nullptr: absent.
+  /// Operators of the same class, nearest first by parameters and shapes.
+  virtual std::vector<OperatorRow> nearest_operators(const std::string& class_name, const std::string& parameters_json,
+                                                     const std::vector<std::vector<int>>& input_shapes, int limit) = 0;
+  /// Kernel rows of the same type and attributes first, then of the same type, for estimating an absent one.
+  virtual std::vector<KernelRow> similar_kernels(const std::string& type, const std::string& attributes, int limit) = 0;
+  virtual std::vector<OperatorRow> all_operators() = 0;
+  virtual std::vector<KernelRow> all_kernels() = 0;
+};
+
+}  // namespace mmt

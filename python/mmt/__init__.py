@@ -1,0 +1,1 @@
+"""MMT: measures PyTorch operators on devices that run MNN and predicts the latency of whole models."""
