@@ -29,6 +29,7 @@ struct Summary {
 
 struct KernelProfile {
   PlannedKernel kernel;
+  /// Count 0: other models measured this kernel well enough; their rows hold its time.
   Summary cold;  ///< First run after other operators' runs.
   Summary hot;   ///< Runs right after a run of the same operator.
 };
@@ -46,6 +47,7 @@ struct ModelProfile {
   double resident_mib = 0;       ///< Growth of the worker's resident memory from opening and first run.
   double mflops = 0;
   std::int64_t file_bytes = 0;
+  std::string file_sha256;       ///< Of the `.mnn`: a changed file is measured again.
   std::int64_t weight_bytes = 0;
   std::string flags;             ///< See above; empty: none.
   int rounds = 0;
