@@ -42,6 +42,7 @@ struct TensorDesc {
   Layout layout = Layout::kNchw;
   std::string dtype;               ///< "float32", "int32", "int8", "uint8", …
   std::string name;                ///< Only for inputs and outputs of the model.
+  bool constant = false;           ///< Data of the model (weights, indices), not an activation.
 };
 
 /// One copy that a Raster kernel makes: `size` elements along three axes, from `origin` to the kernel's output.
@@ -68,8 +69,8 @@ struct KernelDesc {
 /// A model as the engine will run it. Obtained without executing any kernel.
 struct SessionDesc {
   std::vector<KernelDesc> kernels;
-  std::vector<TensorDesc> inputs;
-  std::vector<TensorDesc> outputs;
+  std::vector<TensorDesc> inputs;   ///< Ordered by name: the engine does not keep the model's own order.
+  std::vector<TensorDesc> outputs;  ///< Ordered by name.
   double memory_mib = 0;  ///< The engine's own figure for the session.
   double mflops = 0;
 };
