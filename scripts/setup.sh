@@ -82,9 +82,9 @@ setup_venv() {
     "$python" -m venv "$VENV"
   fi
   say "installing torch==$TORCH_VERSION"
-  "$VENV/bin/python" -m pip install -q --disable-pip-version-check "torch==$TORCH_VERSION"
+  "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "torch==$TORCH_VERSION"
   say "installing scripts/requirements.txt"
-  "$VENV/bin/python" -m pip install -q --disable-pip-version-check "torch==$TORCH_VERSION" -r scripts/requirements.txt
+  "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "torch==$TORCH_VERSION" -r scripts/requirements.txt
   echo "$wanted" > "$stamp"
 }
 
@@ -92,14 +92,15 @@ setup_venv() {
 install_package() {
   local stamp wanted
   stamp="$VENV/.mmt-package"
-  wanted=$(find CMakeLists.txt VERSION pyproject.toml README.md cmake include src apps python tests/cpp tests/consumer bench/CMakeLists.txt \
-             scripts/*.py docs/design.md -type f -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+  wanted=$(find CMakeLists.txt VERSION pyproject.toml cmake include src apps python tests/cpp bench -type f \
+             -not -path '*/__pycache__/*' -not -path 'bench/*.py' -not -path 'bench/results/*' -print0 |
+           sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -f build/package/CTestTestfile.cmake ]; then return; fi
   say "building and installing MMT (build/package)"
   local launcher=()
   if command -v ccache >/dev/null; then launcher=(-C cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   rm -f "$stamp"
-  PATH="$PWD/$VENV/bin:$PATH" "$VENV/bin/python" -m pip install --disable-pip-version-check -q --no-build-isolation --no-deps \
+  PATH="$PWD/$VENV/bin:$PATH" "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps \
     --force-reinstall -C build-dir=build/package -C cmake.define.MMT_BUILD_TESTS=ON -C cmake.define.MMT_BUILD_BENCH=ON \
     "${launcher[@]}" .
   echo "$wanted" > "$stamp"
