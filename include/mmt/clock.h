@@ -2,7 +2,7 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
+#include <string>
 
 namespace mmt {
 
@@ -16,6 +16,14 @@ class Clock {
 
 /// std::chrono::steady_clock. Lives for the whole process.
 Clock& system_clock();
+
+/// Wall-clock time as UTC, ISO 8601 with seconds: "2026-03-01T12:00:00Z".
+std::string utc_text(std::chrono::system_clock::time_point time);
+std::string utc_now_text();
+
+/// The smallest step that `clock` shows between two readings (resolution and reading cost together); -1 ns where it
+/// does not move.
+std::chrono::nanoseconds timer_resolution(Clock& clock);
 
 /// A clock that moves only when told to, or when somebody sleeps on it.
 class FakeClock final : public Clock {
