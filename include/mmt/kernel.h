@@ -46,7 +46,7 @@ struct PortDesc {
   std::vector<int> shape;
   std::string dtype;
   Layout layout = Layout::kNchw;  ///< Input: the layout that the body wants. Output: the layout that the body makes.
-  std::string edge_kind;          ///< Output: what made it ("convolution", "binary", "other"). Input: what reads it first, if one kernel alone ("relu", "relu6", "batch_norm", "convolution", …, "other").
+  std::string edge_kind;          ///< Output: what made it. Input: what reads it, if one kernel alone. "convolution", "binary", "raster", "relu", "relu6", "batch_norm", "other".
   bool has_activation = false;    ///< Output: the making kernel already carries a fused activation.
   bool through = false;           ///< Output: a bare input or a view of it, no kernel made it.
 };

@@ -30,6 +30,7 @@ std::string edge_kind(const std::string& type, const std::string& attributes) {
   if (type == "ReLU") return attributes.empty() ? "relu" : "leaky_relu";
   if (type == "ReLU6") return "relu6";
   if (type == "BatchNorm" || type == "Scale") return "batch_norm";
+  if (type == "Raster") return "raster";
   return "other";
 }
 

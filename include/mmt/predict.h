@@ -1,0 +1,62 @@
+// Predictions: from a plan and a table to microseconds, with an interval and a breakdown.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mmt/plan.h"
+#include "mmt/table.h"
+
+namespace mmt {
+
+/// The time of one kernel of a prediction.
+struct KernelCost {
+  double us = 0;
+  double se_us = 0;        ///< Standard error from the table's own noise.
+  double hot_us = 0, cold_us = 0;
+  bool estimated = false;  ///< No row in the table.
+};
+
+/// Sums that stay the same when plans are put together: what a search space adds up per choice.
+struct PlanSums {
+  double hot_us = 0;             ///< Σ hot.
+  double cold_extra_us = 0;      ///< Σ (cold − hot).
+  double kernels = 0;            ///< Number of kernels.
+  double footprint_bytes = 0;    ///< Bytes that one run touches: weights once, activations once.
+  double variance_us2 = 0;       ///< Σ se².
+  double estimated_us = 0;       ///< Part of the sum that has no row.
+};
+
+struct Prediction {
+  double latency_us = 0;
+  double low_us = 0, high_us = 0;  ///< 95 % interval.
+  double run_overhead_us = 0;      ///< Part of latency_us: once per run.
+  double kernel_overhead_us = 0;   ///< Part of latency_us: all kernels' own overheads.
+  double cold_share = 0;           ///< λ: how far between hot (0) and cold (1) the kernels were taken.
+  PlanSums sums;
+  std::vector<KernelCost> kernels;  ///< One per plan kernel.
+  std::vector<double> node_us;      ///< One per plan node.
+  std::string flags;                ///< Noise flags of the rows that were used, and "estimated" or "composed, unsure".
+};
+
+/// The constants that turn sums into a latency; all of them come from the table.
+struct CostModel {
+  double run_overhead_us = 0;
+  double kernel_overhead_us = 0;
+  double l2_bytes = 0, l3_bytes = 0;
+  /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
+  double model_share = 0.012;
+  /// Share of an estimated kernel's time that its interval spans to each side.
+  double estimate_share = 0.5;
+
+  static CostModel from(const ConfigRow& config);
+  /// λ for a run that touches that many bytes.
+  double cold_share(double footprint_bytes) const;
+  double latency_us(const PlanSums& sums) const;
+  double half_width_us(const PlanSums& sums) const;
+};
+
+/// Predicts `plan` from `table`. Deterministic; touches only the rows that the plan names.
+Prediction predict(const ModelPlan& plan, LatencyTable& table);
+
+}  // namespace mmt

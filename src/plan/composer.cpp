@@ -1,0 +1,251 @@
+#include "plan/composer.h"
+
+#include <algorithm>
+
+#include "mmt/error.h"
+
+namespace mmt {
+namespace {
+
+bool is_float_image(const TraceValue& value) { return value.shape.size() == 4 && value.dtype == "float32"; }
+
+/// Body kernels of a context, in execution order.
+std::vector<std::size_t> body_of(const ContextRow& context) {
+  std::vector<std::size_t> body;
+  for (std::size_t i = 0; i < context.roles.size(); ++i) {
+    if (context.roles[i] == KernelRole::kBody) body.push_back(i);
+  }
+  return body;
+}
+
+}  // namespace
+
+std::string find_role(const ContextRow& context, KernelRole role, int port) {
+  for (std::size_t i = 0; i < context.roles.size(); ++i) {
+    if (context.roles[i] == role && context.ports[i] == port) return context.kernel_keys[i];
+  }
+  return "";
+}
+
+const ContextRow* find_context(const OperatorRow& row, const std::string& name) {
+  for (const ContextRow& context : row.contexts) {
+    if (context.context == name) return &context;
+  }
+  return nullptr;
+}
+
+Composer::Composer(const Trace& trace, LatencyTable& table) : trace_(trace), table_(table), values_(trace.values.size()) {
+  for (const TraceNode& node : trace.nodes) {
+    for (const int value : data_inputs(node)) ++values_[static_cast<std::size_t>(value)].uses;
+  }
+  for (const int value : trace.outputs) {
+    if (value >= 0) ++values_[static_cast<std::size_t>(value)].uses;
+  }
+}
+
+std::vector<int> Composer::data_inputs(const TraceNode& node) const {
+  std::vector<int> inputs;
+  for (const int value : node.inputs) {
+    if (value < 0 || trace_.is_constant(value)) continue;
+    if (std::find(inputs.begin(), inputs.end(), value) == inputs.end()) inputs.push_back(value);
+  }
+  return inputs;
+}
+
+ModelPlan Composer::run() {
+  plan_.nodes.reserve(trace_.nodes.size());
+  for (std::size_t i = 0; i < trace_.nodes.size(); ++i) add_node(static_cast<int>(i));
+  finish_outputs();
+  std::vector<PlanKernel> kept;
+  kept.reserve(plan_.kernels.size());
+  for (std::size_t i = 0; i < plan_.kernels.size(); ++i) {
+    if (!dropped_[i]) kept.push_back(std::move(plan_.kernels[i]));
+  }
+  plan_.kernels = std::move(kept);
+  return std::move(plan_);
+}
+
+void Composer::add_node(int index) {
+  const TraceNode& node = trace_.nodes[static_cast<std::size_t>(index)];
+  PlanNode entry;
+  entry.module = node.module;
+  entry.name = node.name;
+  entry.arguments_json = node.arguments_json;
+  entry.fingerprint = node.kind == TraceNodeKind::kOperator ? node.fingerprint : glue_identity(trace_, index).fingerprint;
+  for (const int value : data_inputs(node)) entry.input_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
+  for (const int value : node.outputs) entry.output_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
+  const auto row = table_.find_operator(entry.fingerprint);
+  const int plan_node = static_cast<int>(plan_.nodes.size());
+  plan_.nodes.push_back(std::move(entry));
+  const bool measured = row != nullptr && row->status == "ok" && !row->contexts.empty();
+  if (try_fold(node, plan_node, measured ? row.get() : nullptr)) return;
+  if (measured) {
+    add_operator(node, plan_node, row);
+  } else {
+    const std::vector<TraceNodeCost> costs = node.kind == TraceNodeKind::kFunction ? trace_costs(extract_trace(trace_, {index}))
+                                                                                  : std::vector<TraceNodeCost>{};
+    add_unknown(node, plan_node, costs.empty() ? 0 : static_cast<double>(costs.front().flops) * 1e-6);
+  }
+}
+
+int Composer::add_kernel(const std::string& key, int plan_node) {
+  PlanKernel kernel;
+  kernel.signature.key = key;
+  kernel.node = plan_node;
+  if (const auto row = table_.find_kernel(key)) {
+    kernel.signature.type = row->type;
+    kernel.signature.attributes = row->attributes;
+    kernel.signature.text = row->text;
+    kernel.signature.weight_bytes = row->weight_bytes;
+    kernel.signature.input_bytes = row->input_bytes;
+    kernel.signature.output_bytes = row->output_bytes;
+  }
+  plan_.kernels.push_back(std::move(kernel));
+  dropped_.push_back(false);
+  return static_cast<int>(plan_.kernels.size()) - 1;
+}
+
+void Composer::drop_kernel(int index) {
+  if (index >= 0) dropped_[static_cast<std::size_t>(index)] = true;
+}
+
+const ContextRow* Composer::choose_context(const TraceNode& node, const OperatorRow& row, bool* mixed) const {
+  int packed = 0, plain = 0;
+  for (const int value : data_inputs(node)) {
+    if (!is_float_image(trace_.values[static_cast<std::size_t>(value)])) continue;
+    (values_[static_cast<std::size_t>(value)].layout == Layout::kNc4hw4 ? packed : plain) += 1;
+  }
+  *mixed = packed > 0 && plain > 0;
+  // The engine's own rule: the packed layout where more tensors have it, the model's own layout on a tie.
+  const ContextRow* context = find_context(row, packed > plain ? "packed" : "plain");
+  return context != nullptr ? context : &row.contexts.front();
+}
+
+void Composer::convert_to_packed(int value, const OperatorRow& row, int port, int plan_node) {
+  ValueState& state = values_[static_cast<std::size_t>(value)];
+  if (state.layout == Layout::kNc4hw4 || state.converted) return;
+  drop_kernel(state.pending_copy);  // The conversion reads what that copy would have written.
+  state.pending_copy = -1;
+  std::string key;
+  if (const ContextRow* plain = find_context(row, "plain")) key = find_role(*plain, KernelRole::kInputConvert, port);
+  if (key.empty()) {
+    if (const ContextRow* packed = find_context(row, "packed")) key = find_role(*packed, KernelRole::kStub, port);
+  }
+  state.converted = true;
+  if (!key.empty()) add_kernel(key, plan_node);
+}
+
+void Composer::convert_to_plain(int value, int plan_node) {
+  ValueState& state = values_[static_cast<std::size_t>(value)];
+  if (state.layout != Layout::kNc4hw4 || state.converted) return;
+  state.converted = true;
+  if (!state.convert_key.empty()) {
+    add_kernel(state.convert_key, plan_node);
+  } else {
+    plan_.doubts.push_back("the conversion of the output of " + std::string(state.maker < 0 ? "an input" : plan_.nodes[static_cast<std::size_t>(state.maker)].name) +
+                           " to the model's layout is not in the table");
+  }
+}
+
+void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context) {
+  const std::vector<int> inputs = data_inputs(node);
+  for (std::size_t port = 0; port < inputs.size(); ++port) {
+    const int value = inputs[port];
+    ValueState& state = values_[static_cast<std::size_t>(value)];
+    const PortDesc* desc = port < context.inputs.size() ? &context.inputs[port] : nullptr;
+    if (is_float_image(trace_.values[static_cast<std::size_t>(value)])) {
+      const bool wants_packed = context.context == "packed" || (desc != nullptr && desc->layout == Layout::kNc4hw4);
+      if (wants_packed) {
+        convert_to_packed(value, row, static_cast<int>(port), plan_node);
+      } else {
+        convert_to_plain(value, plan_node);
+      }
+    }
+    if (state.pending_copy >= 0) {
+      // A copy that is followed by another copy costs nothing of its own: the engine merges the two.
+      if (desc != nullptr && desc->edge_kind == "raster") drop_kernel(state.pending_copy);
+      if (state.uses > 1) plan_.doubts.push_back("a reshaped tensor is read more than once (" + plan_.nodes[static_cast<std::size_t>(plan_node)].module + ")");
+      state.pending_copy = -1;
+    }
+  }
+}
+
+void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel) {
+  for (std::size_t port = 0; port < node.outputs.size(); ++port) {
+    ValueState& state = values_[static_cast<std::size_t>(node.outputs[port])];
+    state.maker = plan_node;
+    if (port >= context.outputs.size()) continue;
+    const PortDesc& desc = context.outputs[port];
+    state.layout = desc.layout;
+    state.edge_kind = desc.edge_kind;
+    state.has_activation = desc.has_activation;
+    state.maker_kernel = last_kernel;
+    state.convert_key = find_role(context, KernelRole::kOutputConvert, static_cast<int>(port));
+    if (desc.edge_kind == "raster" && node.outputs.size() == 1) state.pending_copy = last_kernel;
+  }
+}
+
+void Composer::add_operator(const TraceNode& node, int plan_node, const std::shared_ptr<const OperatorRow>& row) {
+  bool mixed = false;
+  const ContextRow& context = *choose_context(node, *row, &mixed);
+  PlanNode& entry = plan_.nodes[static_cast<std::size_t>(plan_node)];
+  entry.found = context.context == "packed" ? "table, packed" : "table";
+  if (mixed) plan_.doubts.push_back("inputs of " + entry.name + " arrive in different layouts");
+  arrive(node, plan_node, *row, context);
+  int last = -1;
+  for (const std::size_t i : body_of(context)) last = add_kernel(context.kernel_keys[i], plan_node);
+  leave(node, plan_node, context, last);
+  plan_.weight_bytes += context.weight_bytes;
+  plan_.file_bytes += context.file_bytes;
+  plan_.mflops += context.mflops;
+}
+
+void Composer::add_unknown(const TraceNode& node, int plan_node, double mflops) {
+  PlanNode& entry = plan_.nodes[static_cast<std::size_t>(plan_node)];
+  entry.found = "estimated: not in the table";
+  PlanKernel kernel;
+  kernel.node = plan_node;
+  kernel.mflops = mflops;
+  kernel.signature.text = node.name + entry.arguments_json;
+  kernel.signature.type = node.name;
+  for (const int value : node.inputs) {
+    if (value < 0) continue;
+    std::int64_t bytes = 4;
+    for (const std::int64_t extent : trace_.values[static_cast<std::size_t>(value)].shape) bytes *= extent;
+    (trace_.is_constant(value) ? kernel.signature.weight_bytes : kernel.signature.input_bytes) += bytes;
+  }
+  for (const int value : node.outputs) {
+    std::int64_t bytes = 4;
+    for (const std::int64_t extent : trace_.values[static_cast<std::size_t>(value)].shape) bytes *= extent;
+    kernel.signature.output_bytes += bytes;
+    ValueState& state = values_[static_cast<std::size_t>(value)];
+    state.maker = plan_node;
+    // Unknown glue keeps the layout that it is given; what is told by its name alone (a convolution) packs.
+    const std::vector<int> inputs = data_inputs(node);
+    const bool packs = node.name.starts_with("conv") || node.name.find("pool") != std::string::npos;
+    if (packs || (!inputs.empty() && values_[static_cast<std::size_t>(inputs.front())].layout == Layout::kNc4hw4)) {
+      state.layout = trace_.values[static_cast<std::size_t>(value)].shape.size() == 4 ? Layout::kNc4hw4 : Layout::kNchw;
+    }
+    state.edge_kind = node.name.starts_with("conv") ? "convolution" : "other";
+  }
+  plan_.kernels.push_back(std::move(kernel));
+  dropped_.push_back(false);
+  MissingRow missing;
+  missing.what = node.name;
+  missing.detail = entry.arguments_json;
+  missing.node = plan_node;
+  plan_.missing.push_back(std::move(missing));
+  plan_.weight_bytes += plan_.kernels.back().signature.weight_bytes;
+}
+
+void Composer::finish_outputs() {
+  for (const int value : trace_.outputs) {
+    if (value < 0 || trace_.is_constant(value)) continue;
+    const ValueState& state = values_[static_cast<std::size_t>(value)];
+    if (is_float_image(trace_.values[static_cast<std::size_t>(value)])) convert_to_plain(value, state.maker);
+  }
+}
+
+ModelPlan compose(const Trace& trace, LatencyTable& table) { return Composer(trace, table).run(); }
+
+}  // namespace mmt

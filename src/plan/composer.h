@@ -1,0 +1,66 @@
+// The state of a composition: what is known of every tensor while the trace is walked once, in order.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mmt/plan.h"
+
+namespace mmt {
+
+struct ValueState {
+  Layout layout = Layout::kNchw;
+  std::string edge_kind = "other";   ///< What made it (PortDesc::edge_kind).
+  bool has_activation = false;
+  int maker = -1;                    ///< Plan node.
+  int maker_kernel = -1;             ///< Plan kernel that computed it; an activation may be folded into it.
+  int pending_copy = -1;             ///< Plan kernel that a following copy would replace.
+  int uses = 0;                      ///< How many nodes read it; outputs of the model count as a use.
+  bool converted = false;            ///< Its other layout exists already.
+  std::string convert_key;           ///< Kernel that gives it back in NCHW; empty: unknown.
+};
+
+/// Where a node's kernels come from.
+struct Found {
+  std::shared_ptr<const OperatorRow> row;
+  const ContextRow* context = nullptr;
+};
+
+class Composer {
+ public:
+  Composer(const Trace& trace, LatencyTable& table);
+  ModelPlan run();
+
+ private:
+  void add_node(int index);
+  bool try_fold(const TraceNode& node, int plan_node, const OperatorRow* row);
+  void add_operator(const TraceNode& node, int plan_node, const std::shared_ptr<const OperatorRow>& row);
+  void add_unknown(const TraceNode& node, int plan_node, double mflops);
+  void finish_outputs();
+
+  const ContextRow* choose_context(const TraceNode& node, const OperatorRow& row, bool* mixed) const;
+  void arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context);
+  void leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel);
+  void convert_to_packed(int value, const OperatorRow& row, int port, int plan_node);
+  void convert_to_plain(int value, int plan_node);
+  int add_kernel(const std::string& key, int plan_node);
+  void drop_kernel(int index);
+  void fold_activation(int kernel, const std::string& attribute);
+  std::vector<int> data_inputs(const TraceNode& node) const;
+
+  const Trace& trace_;
+  LatencyTable& table_;
+  std::vector<ValueState> values_;
+  std::vector<bool> dropped_;
+  ModelPlan plan_;
+};
+
+/// The first kernel of `context` with this role and port, "" for none.
+std::string find_role(const ContextRow& context, KernelRole role, int port);
+const ContextRow* find_context(const OperatorRow& row, const std::string& context);
+
+/// The text of the convolution or binary kernel `row` with one more attribute ("relu=1"), in the file format's order.
+std::string with_attribute(const KernelRow& row, const std::string& attribute);
+
+}  // namespace mmt

@@ -1,0 +1,74 @@
+#include "mmt/predict.h"
+
+#include <set>
+#include <sstream>
+
+#include "predict/estimate.h"
+
+namespace mmt {
+namespace {
+
+void collect_flags(const std::string& flags, std::set<std::string>& all) {
+  std::istringstream stream(flags);
+  std::string word;
+  while (std::getline(stream, word, ',')) {
+    if (!word.empty()) all.insert(word);
+  }
+}
+
+std::string join(const std::set<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+}  // namespace
+
+Prediction predict(const ModelPlan& plan, LatencyTable& table) {
+  const CostModel model = CostModel::from(table.config());
+  Prediction prediction;
+  std::set<std::string> flags;
+  prediction.kernels.reserve(plan.kernels.size());
+  prediction.node_us.assign(plan.nodes.size(), 0.0);
+  for (const PlanKernel& kernel : plan.kernels) {
+    KernelCost cost;
+    const auto row = kernel.signature.key.empty() ? nullptr : table.find_kernel(kernel.signature.key);
+    if (row != nullptr) {
+      cost.hot_us = row->hot_us;
+      cost.cold_us = row->cold_us;
+      cost.se_us = row->hot_se_us > row->cold_se_us ? row->hot_se_us : row->cold_se_us;
+      collect_flags(row->flags, flags);
+    } else {
+      const Estimate estimate = estimate_kernel(kernel, table);
+      cost.hot_us = estimate.hot_us;
+      cost.cold_us = estimate.cold_us;
+      cost.estimated = true;
+      flags.insert("estimated");
+    }
+    const double extra = cost.cold_us - cost.hot_us;
+    prediction.sums.hot_us += cost.hot_us;
+    prediction.sums.cold_extra_us += extra;
+    prediction.sums.kernels += 1;
+    prediction.sums.footprint_bytes += static_cast<double>(kernel.signature.weight_bytes + kernel.signature.output_bytes);
+    prediction.sums.variance_us2 += cost.se_us * cost.se_us;
+    if (cost.estimated) prediction.sums.estimated_us += cost.cold_us;
+    prediction.kernels.push_back(cost);
+  }
+  prediction.cold_share = model.cold_share(prediction.sums.footprint_bytes);
+  for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
+    KernelCost& cost = prediction.kernels[i];
+    cost.us = cost.hot_us + prediction.cold_share * (cost.cold_us - cost.hot_us) + model.kernel_overhead_us;
+    if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
+  }
+  prediction.run_overhead_us = model.run_overhead_us;
+  prediction.kernel_overhead_us = model.kernel_overhead_us * prediction.sums.kernels;
+  prediction.latency_us = model.latency_us(prediction.sums);
+  const double half = model.half_width_us(prediction.sums);
+  prediction.low_us = prediction.latency_us - half;
+  prediction.high_us = prediction.latency_us + half;
+  if (!plan.exact && !plan.doubts.empty()) flags.insert("unsure");
+  prediction.flags = join(flags);
+  return prediction;
+}
+
+}  // namespace mmt
