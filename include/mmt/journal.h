@@ -1,8 +1,10 @@
 // The journal: the meter's append-only output, one JSON object per line (`latency.jsonl`). Format: docs/formats.md.
 //
 // The first line of each run is its provenance ({"type":"run",…}), every further one a profile ({"type":"profile",…}).
-// Each line ends with a checksum field and is flushed to disk before the next; after a kill at any byte the reader
-// drops at most the line that was being written, and the writer goes on after the last whole line.
+// Each line ends with a checksum field and is handed to the system in one piece before the next: after a kill at any
+// byte the reader drops at most the line that was being written, and the writer goes on after the last whole line. Lines
+// reach the disk itself (fdatasync) in groups: with every line that comes 0.2 s or more after the last flush, by flush(),
+// and when the writer is closed. What a power failure can cost is what was measured since then.
 #pragma once
 
 #include <functional>
@@ -21,11 +23,13 @@ struct JournalEntry {
 
 class JournalWriter {
  public:
-  /// Opens or creates; a torn last line is cut off. Throws Error(kIo).
+  /// Opens or creates; a torn last line is cut off. Throws Error(kIo), also where another writer holds the file.
   JournalWriter(const std::string& path, const Provenance& run);
-  ~JournalWriter();
-  /// Appends one line and flushes it to disk (fdatasync).
+  ~JournalWriter();  ///< Flushes.
+  /// Appends one line.
   void append(const ModelProfile& profile);
+  /// Waits until everything is on the disk.
+  void flush();
 
  private:
   struct Impl;
@@ -39,5 +43,9 @@ struct JournalReport {
 
 /// Calls `each` for every whole profile, in order. Missing file: nothing to read.
 JournalReport read_journal(const std::string& path, const std::function<void(const JournalEntry&)>& each);
+
+/// The same objects that the journal's lines hold, as JSON text (field list: mmt/profile_fields.h).
+std::string profile_json(const ModelProfile& profile);
+std::string provenance_json(const Provenance& run);
 
 }  // namespace mmt

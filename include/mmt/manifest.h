@@ -53,4 +53,8 @@ Manifest read_manifest(const std::string& folder);
 /// Writes `<folder>/ops.json` so that a reader sees either the old or the new file (write, flush, rename).
 void write_manifest(const std::string& folder, const Manifest& manifest);
 
+/// The file's text, and back. `name` stands for the file in messages.
+std::string manifest_text(const Manifest& manifest);
+Manifest parse_manifest(const std::string& text, const std::string& name);
+
 }  // namespace mmt

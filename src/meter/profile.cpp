@@ -1,0 +1,26 @@
+#include "mmt/profile.h"
+
+#include "mmt/hash.h"
+
+namespace mmt {
+
+std::string Provenance::config_id() const {
+  // Everything that changes times, and nothing that changes from run to run. A separator that no value contains keeps
+  // neighbouring fields apart.
+  std::string text;
+  const auto add = [&text](const std::string& value) { text += value + '\n'; };
+  add(device);
+  add(cpu);
+  add(facts.name);
+  add(facts.version);
+  add(facts.build);
+  add(facts.backend);
+  add(std::to_string(facts.threads));
+  add(config.precision);
+  add(config.memory);
+  add(config.power);
+  for (const int cpu_number : config.cpus) add(std::to_string(cpu_number));
+  return identity_hex(text).substr(0, 16);
+}
+
+}  // namespace mmt
