@@ -1,0 +1,66 @@
+#include "engine_mnn/engine.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "engine_mnn/self_test.h"
+#include "mmt/error.h"
+
+namespace mmt::mnn {
+namespace {
+
+#if defined(MMT_MNN_SDK)
+constexpr const char* kBuild = "sdk";
+#else
+constexpr const char* kBuild = "wheel";
+#endif
+
+#if !defined(MMT_MNN_INTERNAL_HEADERS)
+/// Versions that our own declarations were compared with.
+constexpr std::string_view kCheckedVersions[] = {"3.6.1"};
+
+void require_checked_version(const std::string& version) {
+  std::string list;
+  for (const std::string_view checked : kCheckedVersions) {
+    if (version == checked) return;
+    list += (list.empty() ? "" : ", ") + std::string(checked);
+  }
+  throw Error(ErrorCode::kUnsupported, "MNN " + version + " is not supported by this plugin, which knows " + list +
+                                           ": install one of these, for example `pip install MNN==" +
+                                           std::string(kCheckedVersions[0]) +
+                                           "`, or build the plugin against MNN's sources (-DMNN_ROOT=…)");
+}
+#else
+void require_checked_version(const std::string&) {}
+#endif
+
+}  // namespace
+
+MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
+  if (config.threads < 1) throw Error(ErrorCode::kInvalidArgument, "threads must be at least 1");
+  forward_type(config.backend);
+  facts_.name = "mnn";
+  facts_.version = MNN::getVersion();
+  require_checked_version(facts_.version);
+  // Before MNN starts its threads, so that they stay on these processors as well.
+  pin_to(config.cpus);
+  const SelfTestResult found = self_test(config, pool_);
+  facts_.backend = found.backend;
+  facts_.per_kernel = found.backend == "cpu";
+  facts_.threads = facts_.per_kernel ? found.threads : 1;
+  if (facts_.per_kernel && found.threads != config.threads)
+    throw Error(ErrorCode::kUnsupported, "asked for " + std::to_string(config.threads) + " threads, but MNN would run " +
+                                             std::to_string(found.threads) + " here: ask for at most that many");
+  facts_.build = std::string(kBuild) + " " + short_file_hash(library_of(reinterpret_cast<const void*>(&MNN::getVersion)));
+}
+
+std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenOptions& options) {
+  Model model = Model::from_file(path, config_, options.inputs);
+  if (facts_.per_kernel && model.threads() != facts_.threads)
+    throw Error(ErrorCode::kEngine, path + ": MNN would run " + std::to_string(model.threads()) + " threads instead of " +
+                                        std::to_string(facts_.threads));
+  return std::make_unique<MnnSession>(std::move(model), path, options, pool_, !facts_.per_kernel);
+}
+
+}  // namespace mmt::mnn

@@ -1,0 +1,27 @@
+// The MNN engine: checks the loaded MNN once, then opens sessions.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine_mnn/random_pool.h"
+#include "engine_mnn/session.h"
+#include "mmt/engine.h"
+
+namespace mmt::mnn {
+
+class MnnEngine {
+ public:
+  /// Throws Error(kUnsupported) where the loaded MNN or the configuration cannot be served, kInvalidArgument.
+  explicit MnnEngine(const EngineConfig& config);
+
+  const EngineFacts& facts() const { return facts_; }
+  std::unique_ptr<MnnSession> open(const std::string& path, const OpenOptions& options);
+
+ private:
+  EngineConfig config_;
+  EngineFacts facts_;
+  RandomPool pool_;
+};
+
+}  // namespace mmt::mnn

@@ -1,0 +1,58 @@
+// What the plugin asks the operating system: stolen time, the processor of this thread, memory, affinity.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mmt::mnn {
+
+/// Time that the hypervisor gave to others. All processors of the machine together, in the kernel's ticks.
+class StealMeter {
+ public:
+  StealMeter();
+  ~StealMeter();
+  StealMeter(const StealMeter&) = delete;
+  StealMeter& operator=(const StealMeter&) = delete;
+
+  void start();
+  /// Share since start(), 0 to 1; 0 where less than a tick passed; -1 where the system does not tell.
+  double share() const;
+
+ private:
+  struct Ticks {
+    bool valid = false;
+    std::uint64_t total = 0;
+    std::uint64_t stolen = 0;
+  };
+  Ticks read() const;
+
+  int file_ = -1;
+  Ticks start_;
+};
+
+/// Processor that runs this thread now, -1 where unknown.
+int current_cpu() noexcept;
+
+/// Keeps this thread, and threads that it starts later, on `cpus`. Throws Error(kInvalidArgument) where that is refused.
+void pin_to(const std::vector<int>& cpus);
+
+struct ProcessMemory {
+  double resident_mib = 0;  ///< 0 where unreadable.
+  double peak_mib = 0;
+};
+ProcessMemory process_memory();
+
+/// Path of the library that holds the function at `address`, "" where unknown.
+std::string library_of(const void* address);
+
+/// Eight hexadecimal digits that change with the file's content; "unreadable" where it cannot be read.
+std::string short_file_hash(const std::string& path);
+
+inline std::int64_t now_ns() noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace mmt::mnn

@@ -1,0 +1,17 @@
+// Proves on a tiny model that the loaded MNN is the one that our declarations describe: numbers, kernels, layouts, copies.
+#pragma once
+
+#include "engine_mnn/random_pool.h"
+#include "mmt/engine.h"
+
+namespace mmt::mnn {
+
+struct SelfTestResult {
+  int threads = 1;      ///< Effective.
+  std::string backend;  ///< Effective.
+};
+
+/// Throws Error(kUnsupported) that says what was expected and what came.
+SelfTestResult self_test(const EngineConfig& config, RandomPool& pool);
+
+}  // namespace mmt::mnn

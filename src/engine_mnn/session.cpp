@@ -1,0 +1,160 @@
+#include "engine_mnn/session.h"
+
+#include <cstring>
+#include <utility>
+
+#include "engine_mnn/describe.h"
+#include "mmt/error.h"
+
+namespace mmt::mnn {
+namespace {
+
+/// The layout in which a user gives values to this tensor: as in its shape.
+MNN::Tensor::DimensionType host_layout(const MNN::Tensor* device) {
+  return static_cast<int>(MNN::TensorUtils::getDescribe(device)->dimensionFormat) == 1 ? MNN::Tensor::TENSORFLOW
+                                                                                       : MNN::Tensor::CAFFE;
+}
+
+HostTensor host_tensor(const MNN::Tensor* device, void* data) {
+  return HostTensor(MNN::Tensor::create(device->shape(), device->getType(), data, host_layout(device)));
+}
+
+}  // namespace
+
+MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool,
+                       bool synchronise)
+    : origin_(origin), model_(std::move(model)), synchronise_(synchronise), desc_(describe(model_, origin_)) {
+  stamps_.resize(desc_.kernels.size() * 2 + 1);
+  // Does nothing but read the clock, because what it takes is charged to the kernels.
+  stamp_ = [this](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    *cursor_ = now_ns();
+    if (cursor_ != &stamps_.back()) ++cursor_;
+    return true;
+  };
+  prepare_inputs(options, pool);
+}
+
+void MnnSession::prepare_inputs(const OpenOptions& options, RandomPool& pool) {
+  std::uint64_t state = options.seed;
+  for (std::size_t i = 0; i < model_.inputs().size(); ++i) {
+    const NamedTensor& named = model_.inputs()[i];
+    const InputSpec* given = find_spec(options.inputs, i, named.name);
+    const InputSpec spec = given != nullptr ? *given : InputSpec{};
+    const ElementType type{named.tensor->getType()};
+    if (!is_known_type(type.type))
+      throw Error(ErrorCode::kUnsupported, origin_ + ": input '" + named.name + "' has type " + type_name(type.type) +
+                                               ", which cannot be filled");
+    const std::size_t count = element_count(named.tensor->shape());
+    Input input;
+    input.device = named.tensor;
+    // Integers are indices more often than not: the default range must be legal for any table.
+    const bool is_default_integer = given == nullptr && type.type.code != halide_type_float;
+    input.values = pool.values(type, is_default_integer ? 0 : spec.low, is_default_integer ? 1 : spec.high, count);
+    for (int f = 0; f < kFillings; ++f) {
+      const std::size_t place = next_random(state) % RandomPool::kSpread / 16 * 16;  // keeps cache lines aligned
+      input.fillings.push_back(host_tensor(input.device, input.values->data() + place * type.bytes()));
+      if (input.fillings.back() == nullptr) throw Error(ErrorCode::kEngine, origin_ + ": cannot create an input tensor");
+    }
+    inputs_.push_back(std::move(input));
+  }
+}
+
+void MnnSession::fail(const std::string& doing, int code) const {
+  throw Error(ErrorCode::kEngine, origin_ + ": " + doing + " failed: " + error_text(code));
+}
+
+void MnnSession::fill_inputs() {
+  for (Input& input : inputs_)
+    if (!input.device->copyFromHostTensor(input.fillings[next_filling_].get())) fail("filling the inputs", -1);
+  next_filling_ = (next_filling_ + 1) % kFillings;
+}
+
+void MnnSession::wait_for_outputs() const {
+  for (const NamedTensor& output : model_.outputs()) output.tensor->wait(MNN::Tensor::MAP_TENSOR_READ, true);
+}
+
+double MnnSession::execute() {
+  const std::int64_t begin = now_ns();
+  const int code = static_cast<int>(model_.interpreter().runSession(model_.session()));
+  if (code == 0 && synchronise_) wait_for_outputs();
+  const std::int64_t end = now_ns();
+  if (code != 0) fail("a run", code);
+  return static_cast<double>(end - begin) * 1e-3;
+}
+
+double MnnSession::execute_profiled(float* kernel_us) {
+  cursor_ = stamps_.data();
+  const std::int64_t begin = now_ns();
+  // One callback for before and after, which MNN calls in turn.
+  const int code =
+      static_cast<int>(model_.interpreter().runSessionWithCallBackInfo(model_.session(), stamp_, stamp_, true));
+  if (code == 0 && synchronise_) wait_for_outputs();
+  const std::int64_t end = now_ns();
+  if (code != 0) fail("a profiled run", code);
+  const std::size_t kernels = desc_.kernels.size();
+  const auto stamped = static_cast<std::size_t>(cursor_ - stamps_.data());
+  if (stamped != 2 * kernels)
+    throw Error(ErrorCode::kEngine, origin_ + ": a run executed other kernels than the " + std::to_string(kernels) +
+                                        " of the schedule");
+  for (std::size_t k = 0; k < kernels; ++k)
+    kernel_us[k] = static_cast<float>(static_cast<double>(stamps_[2 * k + 1] - stamps_[2 * k]) * 1e-3);
+  return static_cast<double>(end - begin) * 1e-3;
+}
+
+RunSamples MnnSession::run(const RunRequest& request) {
+  if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
+  const std::int64_t start = now_ns();
+  RunSamples samples;
+  samples.run_us.resize(request.runs);
+  const std::size_t kernels = desc_.kernels.size();
+  if (request.profile) samples.kernel_us.resize(request.runs * kernels);
+  steal_.start();
+  int cpu = current_cpu();
+  if (cpu < 0) samples.migrations = -1;
+  for (int i = 0; i < request.runs; ++i) {
+    fill_inputs();
+    samples.run_us[i] = request.profile ? execute_profiled(samples.kernel_us.data() + i * kernels) : execute();
+    samples.timed_us += samples.run_us[i];
+    const int cpu_now = current_cpu();
+    if (cpu_now != cpu && samples.migrations >= 0) ++samples.migrations;
+    cpu = cpu_now;
+  }
+  samples.steal_share = steal_.share();
+  samples.overhead_us = static_cast<double>(now_ns() - start) * 1e-3 - samples.timed_us;
+  return samples;
+}
+
+std::vector<std::vector<float>> MnnSession::compute(const std::vector<std::vector<float>>& values) {
+  if (values.size() != inputs_.size())
+    throw Error(ErrorCode::kInvalidArgument, origin_ + ": has " + std::to_string(inputs_.size()) + " inputs, given " +
+                                                 std::to_string(values.size()));
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    MNN::Tensor* device = inputs_[i].device;
+    const ElementType type{device->getType()};
+    const std::size_t count = element_count(device->shape());
+    if (values[i].size() != count)
+      throw Error(ErrorCode::kInvalidArgument, origin_ + ": input '" + model_.inputs()[i].name + "' has " +
+                                                   std::to_string(count) + " elements, given " +
+                                                   std::to_string(values[i].size()));
+    std::vector<std::uint8_t> bytes(count * type.bytes());
+    for (std::size_t e = 0; e < count; ++e) store_element(bytes.data(), e, type, values[i][e]);
+    const HostTensor host = host_tensor(device, bytes.data());
+    if (host == nullptr || !device->copyFromHostTensor(host.get())) fail("filling the inputs", -1);
+  }
+  execute();
+  std::vector<std::vector<float>> results;
+  for (const NamedTensor& output : model_.outputs()) {
+    const ElementType type{output.tensor->getType()};
+    if (!is_known_type(type.type))
+      throw Error(ErrorCode::kUnsupported, origin_ + ": output '" + output.name + "' has type " + type_name(type.type));
+    const std::size_t count = element_count(output.tensor->shape());
+    std::vector<std::uint8_t> bytes(count * type.bytes());
+    const HostTensor host = host_tensor(output.tensor, bytes.data());
+    if (host == nullptr || !output.tensor->copyToHostTensor(host.get())) fail("reading the outputs", -1);
+    std::vector<float>& result = results.emplace_back(count);
+    for (std::size_t e = 0; e < count; ++e) result[e] = static_cast<float>(load_element(bytes.data(), e, type));
+  }
+  return results;
+}
+
+}  // namespace mmt::mnn

@@ -1,0 +1,60 @@
+// One opened model: its description, runs on fresh input, and computing on given values.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine_mnn/host_probe.h"
+#include "engine_mnn/model.h"
+#include "engine_mnn/random_pool.h"
+
+namespace mmt::mnn {
+
+/// Memory of the caller that MNN reads or writes as a tensor.
+struct DestroyTensor {
+  void operator()(MNN::Tensor* tensor) const { MNN::Tensor::destroy(tensor); }
+};
+using HostTensor = std::unique_ptr<MNN::Tensor, DestroyTensor>;
+
+class MnnSession {
+ public:
+  /// `origin` is what error messages call the model. `synchronise`: the backend works asynchronously, so a run ends
+  /// only when its outputs are ready.
+  MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool, bool synchronise);
+  MnnSession(const MnnSession&) = delete;
+  MnnSession& operator=(const MnnSession&) = delete;
+
+  const SessionDesc& desc() const { return desc_; }
+  RunSamples run(const RunRequest& request);
+  std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs);
+
+ private:
+  static constexpr int kFillings = 4;  // Different contents that runs take in turn.
+
+  struct Input {
+    MNN::Tensor* device = nullptr;
+    std::shared_ptr<RandomPool::Block> values;
+    std::vector<HostTensor> fillings;
+  };
+
+  void prepare_inputs(const OpenOptions& options, RandomPool& pool);
+  void fill_inputs();
+  double execute();  // Both return the wall time in microseconds.
+  double execute_profiled(float* kernel_us);
+  void wait_for_outputs() const;
+  [[noreturn]] void fail(const std::string& doing, int code) const;
+
+  std::string origin_;
+  Model model_;
+  bool synchronise_;
+  SessionDesc desc_;
+  std::vector<Input> inputs_;
+  int next_filling_ = 0;
+  std::vector<std::int64_t> stamps_;  // Two per kernel, and one that takes whatever is too much.
+  std::int64_t* cursor_ = nullptr;
+  MNN::TensorCallBackWithInfo stamp_;
+  StealMeter steal_;
+};
+
+}  // namespace mmt::mnn
