@@ -1,0 +1,145 @@
+// The child's side of the worker protocol: one request, one answer, until the parent closes its end.
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "engine/engine_json.h"
+#include "engine/frame.h"
+#include "mmt/error.h"
+#include "mmt/worker.h"
+
+namespace mmt {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+Frame failure(ErrorCode code, const std::string& message) {
+  return {{{"ok", false}, {"code", static_cast<int>(code)}, {"message", message}}, {}};
+}
+
+/// Runs `body` and turns what it throws into an answer.
+template <class Body>
+Frame answered(Body&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    return failure(error.code(), error.what());
+  } catch (const std::exception& error) {
+    return failure(ErrorCode::kEngine, error.what());
+  }
+}
+
+class Server {
+ public:
+  explicit Server(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+
+  const Engine& engine() const { return *engine_; }
+
+  Frame serve(const Frame& request) {
+    const std::string call = request.header.at("call");
+    if (call == "open") return open(request.header);
+    if (call == "run") return run(request.header);
+    if (call == "compute") return compute(request);
+    if (call == "close") {
+      sessions_.erase(request.header.at("session").get<std::int64_t>());
+      return {{{"ok", true}}, {}};
+    }
+    if (call == "memory")
+      return {{{"ok", true}, {"resident_mib", engine_->resident_mib()}, {"peak_mib", engine_->peak_resident_mib()}}, {}};
+    throw Error(ErrorCode::kUnsupported, "worker: unknown call '" + call + "'");
+  }
+
+ private:
+  Session& session(const json& header) {
+    const auto found = sessions_.find(header.at("session").get<std::int64_t>());
+    if (found == sessions_.end()) throw Error(ErrorCode::kInvalidArgument, "worker: no such session");
+    return *found->second;
+  }
+
+  Frame open(const json& header) {
+    auto session = engine_->open(header.at("path"), header.at("options").get<OpenOptions>());
+    Frame answer{{{"ok", true}, {"session", next_}, {"desc", session->desc()}}, {}};
+    sessions_.emplace(next_++, std::move(session));
+    return answer;
+  }
+
+  Frame run(const json& header) {
+    const RunSamples samples =
+        session(header).run({header.at("runs").get<int>(), header.at("profile").get<bool>()});
+    Frame answer{{{"ok", true},
+                  {"runs", samples.run_us.size()},
+                  {"kernels", samples.kernel_us.size()},
+                  {"timed_us", samples.timed_us},
+                  {"overhead_us", samples.overhead_us},
+                  {"steal_share", samples.steal_share},
+                  {"migrations", samples.migrations}},
+                 {}};
+    answer.append(std::span<const double>(samples.run_us));
+    answer.append(std::span<const float>(samples.kernel_us));
+    return answer;
+  }
+
+  Frame compute(const Frame& request) {
+    PayloadReader reader(request.payload);
+    std::vector<std::vector<float>> inputs;
+    for (const json& size : request.header.at("sizes")) inputs.push_back(reader.take<float>(size.get<std::size_t>()));
+    const auto outputs = session(request.header).compute(inputs);
+    Frame answer{{{"ok", true}, {"sizes", json::array()}}, {}};
+    for (const auto& output : outputs) {
+      answer.header["sizes"].push_back(output.size());
+      answer.append(std::span<const float>(output));
+    }
+    return answer;
+  }
+
+  std::unique_ptr<Engine> engine_;
+  std::map<std::int64_t, std::unique_ptr<Session>> sessions_;
+  std::int64_t next_ = 1;
+};
+
+/// Ends the process where the parent vanishes while a call hangs. It sleeps in the kernel and disturbs no measurement.
+void watch_parent(int in_fd, const std::shared_ptr<std::atomic<bool>>& is_busy) {
+  std::thread([in_fd, is_busy] {
+    pollfd item{in_fd, 0, 0};
+    while (poll(&item, 1, -1) < 0) {
+    }
+    for (int tenth = 0; tenth < 20 && is_busy->load(); ++tenth) std::this_thread::sleep_for(milliseconds(100));
+    if (is_busy->load()) _exit(1);
+  }).detach();
+}
+
+}  // namespace
+
+int worker_main(int in_fd, int out_fd, const EngineFactory& factory) {
+  // Control-C reaches the whole process group; what it means is the parent's decision.
+  ::signal(SIGINT, SIG_IGN);
+  const auto is_busy = std::make_shared<std::atomic<bool>>(true);
+  watch_parent(in_fd, is_busy);
+
+  std::unique_ptr<Server> server;
+  const Frame hello = answered([&]() -> Frame {
+    server = std::make_unique<Server>(factory());
+    return {{{"ok", true}, {"facts", server->engine().facts()}}, {}};
+  });
+  is_busy->store(false);
+  if (!write_frame(out_fd, hello)) return 1;
+  if (server == nullptr) return 1;
+
+  Frame request;
+  while (read_frame(in_fd, milliseconds(-1), request) == ReadResult::kFrame) {
+    is_busy->store(true);
+    const Frame answer = answered([&] { return server->serve(request); });
+    is_busy->store(false);
+    if (!write_frame(out_fd, answer)) return 1;
+  }
+  return 0;
+}
+
+}  // namespace mmt
