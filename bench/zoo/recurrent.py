@@ -46,8 +46,8 @@ def text(name: str, builder: Callable[[], nn.Module], length: int, batch: int = 
 
 def variants() -> list[Variant]:
     return [
-        text("lstm-256", lambda: TextClassifier(nn.LSTM, 128, 256, 1, False), 48),
+        text("lstm-256", lambda: TextClassifier(nn.LSTM, 128, 256, 1, False), 96),
         text("gru-256-2", lambda: TextClassifier(nn.GRU, 128, 256, 2, False), 32),
-        text("lstm-128-both", lambda: TextClassifier(nn.LSTM, 128, 128, 1, True), 64),
+        text("lstm-256-both", lambda: TextClassifier(nn.LSTM, 128, 256, 1, True), 64),
         text("gru-tagger", lambda: Tagger(192, 256), 48),
     ]
