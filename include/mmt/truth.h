@@ -1,0 +1,39 @@
+// The truth that predictions are judged by: whole models, run the way a user runs them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mmt/clock.h"
+#include "mmt/engine.h"
+#include "mmt/meter.h"
+
+namespace mmt {
+
+struct TruthOptions {
+  int rounds = 24;            ///< Visits of each model.
+  int runs = 5;               ///< Timed back-to-back runs per visit; the one before them is not counted.
+  std::uint64_t seed = 1;
+  double max_steal = 0.02;    ///< A visit with more is made again, at most `max_retries` times.
+  int max_retries = 3;
+  bool profile = false;       ///< Also the times of each kernel inside the model.
+};
+
+/// One model's truth. The halves (even and odd rounds, on one drift scale) tell the noise floor.
+struct Truth {
+  std::string fingerprint;
+  std::string label;
+  std::string reason;               ///< Not empty: it could not be measured, and why.
+  Summary total;                    ///< Of the visits' medians.
+  double half_a_us = 0, half_b_us = 0;
+  double memory_mib = 0;
+  double resident_mib = 0;
+  std::vector<KernelProfile> kernels;  ///< With `profile`: hot summaries inside the model.
+};
+
+/// Measures `items` in rounds of random order on fresh input. Every model keeps its own session open meanwhile.
+/// A model that fails is reported in its row; the others go on.
+std::vector<Truth> measure_truth(Engine& engine, const std::vector<MeterItem>& items, const TruthOptions& options, Clock& clock,
+                                 const ProgressHook& progress = {}, const StopHook& stop = {});
+
+}  // namespace mmt

@@ -1,0 +1,136 @@
+"""Predictions for torch models and for model files, from a latency table.
+
+    table = LatencyTable.open("ops/")
+    prediction = predict(model, table, [1, 3, 224, 224])
+    prediction.latency_us, prediction.interval_us, prediction.missing
+
+A torch model is walked once, without computing anything: its outermost modules that are in the table stay closed, what
+happens between them is recorded as functions, and C++ composes the kernels of the whole from that. Where composition
+cannot be sure (`exact="auto"`, the default) the model is converted and the engine's own schedule is read instead,
+still without running it; such plans are kept beside the table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mmt import _core
+
+if TYPE_CHECKING:
+    import torch
+
+LatencyTable = _core.table.LatencyTable
+MmtError = _core.MmtError
+
+__all__ = ["LatencyTable", "MmtError", "Prediction", "open_table", "predict", "predict_file"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model will take on the table's device.
+
+    Times in microseconds. `interval_us`: 95 %. `missing`: what the table does not hold (estimated in `latency_us`).
+    `nodes` and `kernels`: the breakdown, one dictionary each. `how`: "composed" or "exact".
+    """
+
+    latency_us: float
+    interval_us: tuple[float, float]
+    how: str
+    flags: tuple[str, ...]
+    missing: list[dict[str, Any]]
+    doubts: list[str]
+    result: Any
+
+    @property
+    def latency_ms(self) -> float:
+        return self.latency_us / 1000.0
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        return self.result.nodes()
+
+    @property
+    def kernels(self) -> list[dict[str, Any]]:
+        return self.result.kernels()
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """The additive parts that the latency was made of."""
+        return self.result.sums
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return {
+            "latency_us": self.latency_us,
+            "latency_ms": self.latency_ms,
+            "interval_us": list(self.interval_us),
+            "how": self.how,
+            "flags": list(self.flags),
+            "missing": self.missing,
+            "doubts": self.doubts,
+            "run_overhead_us": self.result.run_overhead_us,
+            "kernel_overhead_us": self.result.kernel_overhead_us,
+            "cold_share": self.result.cold_share,
+            "weight_bytes": self.result.weight_bytes,
+            "file_bytes": self.result.file_bytes,
+            "memory_mib": self.result.memory_mib,
+            "mflops": self.result.mflops,
+            "nodes": self.nodes,
+            "kernels": self.kernels,
+        }
+
+
+def open_table(table: Any) -> Any:
+    """A LatencyTable from a path (folder, latency.db, meta_latency.pkl as older scripts say) or from one that is open."""
+    return table if isinstance(table, LatencyTable) else LatencyTable.open(str(table))
+
+
+def predict(model: torch.nn.Module, table: Any, inputs: Any, *, dtype: str | Sequence[str] = "float32", exact: bool | str = "auto") -> Prediction:
+    """Predicts the latency of `model` for `inputs`: one shape, or a list of shapes for several inputs.
+
+    `exact`: False composes from the table's operators alone; True reads the engine's schedule of the converted model;
+    "auto" composes and goes on to the schedule only where the composition is not sure of its kernels.
+    Raises MmtError where the table cannot be read, UnsupportedFunction where the model cannot be traced.
+    """
+    from mmt.torch_side import closing
+
+    table = open_table(table)
+    specs = closing.tensor_specs(inputs, dtype)
+    if exact is not True:
+        result = _core.predict.predict_trace(closing.trace_closed(model, specs, table).to_json(), table)
+        if exact is False or not (result.doubts or result.missing):
+            return _prediction(result)
+    from mmt.torch_side import exact as exact_plans
+
+    plan = exact_plans.plan_json(model, specs, table)
+    return _prediction(_core.predict.predict_plan_json(plan, table))
+
+
+def predict_file(path: str, table: Any, shapes: Sequence[Sequence[int]] = ()) -> Prediction:
+    """Predicts an `.onnx` or `.mnn` file by the engine's own schedule. `shapes`: for inputs of dynamic size."""
+    from mmt.torch_side import exact as exact_plans
+
+    table = open_table(table)
+    plan = exact_plans.file_plan_json(path, [list(shape) for shape in shapes], table)
+    return _prediction(_core.predict.predict_plan_json(plan, table))
+
+
+def _prediction(result: Any) -> Prediction:
+    missing = result.missing()
+    if result.estimated_kernels and not missing:
+        seen: dict[str, dict[str, Any]] = {}
+        for kernel in result.kernels():
+            if kernel["estimated"]:
+                seen.setdefault(kernel["text"], {"what": kernel["type"], "detail": kernel["text"], "cure": "", "node": kernel["node"]})
+        missing = list(seen.values())
+    flags = tuple(flag for flag in result.flags.split(",") if flag)
+    return Prediction(result.latency_us, (result.low_us, result.high_us), "exact" if result.exact else "composed", flags, missing,
+                      list(result.doubts), result)
+
+
+def to_json(prediction: Prediction) -> str:
+    """The prediction as JSON text."""
+    return json.dumps(prediction.to_dict(), indent=1)

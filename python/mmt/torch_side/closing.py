@@ -1,0 +1,69 @@
+"""Which modules of a model stay closed: the outermost ones that the table holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name
+from mmt.torch_side.trace import ClosedOperator, TensorSpec, Trace, trace
+
+__all__ = ["tensor_specs", "trace_closed"]
+
+
+def tensor_specs(inputs: Any, dtype: str | Sequence[str] = "float32") -> list[TensorSpec]:
+    """Reads [1, 3, 224, 224], a list of shapes, tensors or specs. Raises TypeError or ValueError naming what is wrong."""
+    from mmt.torch_side.fingerprint import input_specs
+
+    one = dtype if isinstance(dtype, str) else "float32"
+    specs = [TensorSpec(spec.shape, spec.dtype) for spec in input_specs(inputs, one)]
+    if not isinstance(dtype, str):
+        if len(dtype) != len(specs):
+            raise ValueError(f"{len(specs)} inputs but {len(dtype)} dtypes: give one dtype per input")
+        specs = [TensorSpec(spec.shape, str(name).removeprefix("torch.")) for spec, name in zip(specs, dtype, strict=True)]
+    return specs
+
+
+class _Closer:
+    """Looks modules up in the table; what was found for a fingerprint is remembered for the table's life."""
+
+    def __init__(self, table: Any, root: torch.nn.Module) -> None:
+        self.table = table
+        self.root = root
+        self.fingerprints = Fingerprints()
+        self.found: dict[str, list[TensorSpec] | None] = _FOUND.setdefault(table.path, {})
+
+    def __call__(self, module: torch.nn.Module, name: str, inputs: Sequence[TensorSpec]) -> ClosedOperator | None:
+        fingerprint = self.fingerprints.fingerprint(module, [InputSpec(spec.shape, spec.dtype) for spec in inputs])
+        if fingerprint in self.found:
+            outputs = self.found[fingerprint]
+        else:
+            row = self.table.find_operator(fingerprint)
+            usable = row is not None and row["status"] == "ok" and row["contexts"]
+            outputs = [TensorSpec(tuple(shape), kind) for shape, kind in zip(row["output_shapes"], row["output_dtypes"], strict=True)] if usable else None
+            self.found[fingerprint] = outputs
+        if outputs is None:
+            return None
+        return ClosedOperator(fingerprint, class_name(type(module)), _structure(module, outputs))
+
+
+#: Per table: fingerprint -> output specs, None for an operator that the table lacks.
+_FOUND: dict[str, dict[str, list[TensorSpec] | None]] = {}
+
+
+def forget(path: str) -> None:
+    """Drops what was remembered of a table, after it was rebuilt."""
+    _FOUND.pop(path, None)
+
+
+def _structure(module: torch.nn.Module, outputs: list[TensorSpec]) -> Any:
+    if isinstance(module, torch.nn.LSTM) and len(outputs) == 3:
+        return outputs[0], (outputs[1], outputs[2])
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def trace_closed(model: torch.nn.Module, specs: Sequence[TensorSpec], table: Any) -> Trace:
+    """Walks `model` with the table's operators closed."""
+    return trace(model, list(specs), closed=_Closer(table, model), allow_unknown=True)

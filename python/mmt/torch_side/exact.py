@@ -1,0 +1,78 @@
+"""Exact plans: the model is converted and the engine lists its kernels without executing one."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmt import _core
+from mmt.torch_side.trace import TensorSpec, trace
+
+__all__ = ["file_plan_json", "plan_json"]
+
+_engines: dict[str, Any] = {}
+
+
+def _engine(table: Any) -> Any:
+    """An engine with the table's configuration, kept for the process."""
+    from mmt.engine import default_engine
+
+    config = table.config["run"]["config"] if table.config else {}
+    key = repr(sorted(config.items()))
+    if key not in _engines:
+        if not _engines:
+            atexit.register(_engines.clear)
+        _engines[key] = default_engine(**{name: config[name] for name in ("backend", "threads", "precision", "memory", "power") if name in config})
+    return _engines[key]
+
+
+def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> str:
+    """The exact plan of a torch model as JSON. Kept beside the table under the identity of what the model computes."""
+    from mmt.torch_side.convert import onnx_to_mnn
+    from mmt.torch_side.export import to_onnx
+
+    key = _identity(model, specs, table)
+    cached = table.cached_plan(key) if key else None
+    if cached is not None:
+        return cached
+    with tempfile.TemporaryDirectory(prefix="mmt_exact_") as folder:
+        path = Path(folder) / "model.mnn"
+        onnx_to_mnn(to_onnx(model, specs).onnx_bytes, str(path))
+        plan = _core.predict.exact_plan_json(_engine(table), str(path))
+    if key:
+        table.cache_plan(key, plan)
+    return plan
+
+
+def file_plan_json(path: str, shapes: list[list[int]], table: Any) -> str:
+    """The exact plan of an .onnx or .mnn file as JSON."""
+    from mmt.torch_side.convert import onnx_to_mnn
+
+    source = Path(path)
+    if not source.is_file():
+        raise _core.MmtError(f"{path}: there is no such file; give a .mnn or .onnx model")
+    if source.suffix == ".mnn":
+        return _core.predict.exact_plan_json(_engine(table), str(source), shapes)
+    if source.suffix != ".onnx":
+        raise _core.MmtError(f"{path}: models are read from .mnn and .onnx files, not from '{source.suffix}'")
+    with tempfile.TemporaryDirectory(prefix="mmt_exact_") as folder:
+        converted = Path(folder) / "model.mnn"
+        onnx_to_mnn(source.read_bytes(), str(converted))
+        return _core.predict.exact_plan_json(_engine(table), str(converted), shapes)
+
+
+def _identity(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> str:
+    """What the model computes, weights aside; "" where it cannot be traced (then nothing is kept)."""
+    from mmt.torch_side.trace import UnsupportedFunction
+
+    try:
+        text = trace(model, specs).to_json()
+    except UnsupportedFunction:
+        return ""
+    engine = table.config["run"]["facts"] if table.config else {}
+    return hashlib.sha256(f"{text}\n{engine.get('version', '')} {engine.get('build', '')}".encode()).hexdigest()[:32]

@@ -1,0 +1,143 @@
+// Predictions for Python: plans and the sums over them.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+
+#include "mmt/exact.h"
+#include "mmt/predict.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+/// A plan with its prediction; Python reads what it needs of the two.
+struct Result {
+  mmt::ModelPlan plan;
+  mmt::Prediction prediction;
+};
+
+Result predict_plan(mmt::ModelPlan plan, mmt::LatencyTable& table) {
+  Result result{std::move(plan), {}};
+  result.prediction = mmt::predict(result.plan, table);
+  return result;
+}
+
+nb::list node_rows(const Result& result) {
+  nb::list rows;
+  for (std::size_t i = 0; i < result.plan.nodes.size(); ++i) {
+    const mmt::PlanNode& node = result.plan.nodes[i];
+    nb::dict row;
+    row["module"] = node.module;
+    row["name"] = node.name;
+    row["fingerprint"] = node.fingerprint;
+    row["arguments"] = node.arguments_json;
+    row["input_shapes"] = node.input_shapes;
+    row["output_shapes"] = node.output_shapes;
+    row["latency_us"] = result.prediction.node_us[i];
+    row["found"] = node.found;
+    rows.append(row);
+  }
+  return rows;
+}
+
+nb::list kernel_rows(const Result& result) {
+  nb::list rows;
+  for (std::size_t i = 0; i < result.plan.kernels.size(); ++i) {
+    const mmt::PlanKernel& kernel = result.plan.kernels[i];
+    const mmt::KernelCost& cost = result.prediction.kernels[i];
+    nb::dict row;
+    row["type"] = kernel.signature.type;
+    row["text"] = kernel.signature.text;
+    row["key"] = kernel.signature.key;
+    row["node"] = kernel.node;
+    row["latency_us"] = cost.us;
+    row["hot_us"] = cost.hot_us;
+    row["cold_us"] = cost.cold_us;
+    row["se_us"] = cost.se_us;
+    row["estimated"] = cost.estimated;
+    row["weight_bytes"] = kernel.signature.weight_bytes;
+    row["input_bytes"] = kernel.signature.input_bytes;
+    row["output_bytes"] = kernel.signature.output_bytes;
+    rows.append(row);
+  }
+  return rows;
+}
+
+nb::list missing_rows(const Result& result) {
+  nb::list rows;
+  for (const mmt::MissingRow& missing : result.plan.missing) {
+    nb::dict row;
+    row["what"] = missing.what;
+    row["detail"] = missing.detail;
+    row["cure"] = missing.cure;
+    row["node"] = missing.node;
+    rows.append(row);
+  }
+  return rows;
+}
+
+nb::dict sums_row(const Result& result) {
+  const mmt::PlanSums& sums = result.prediction.sums;
+  nb::dict row;
+  row["hot_us"] = sums.hot_us;
+  row["cold_extra_us"] = sums.cold_extra_us;
+  row["kernels"] = sums.kernels;
+  row["footprint_bytes"] = sums.footprint_bytes;
+  row["variance_us2"] = sums.variance_us2;
+  row["estimated_us"] = sums.estimated_us;
+  return row;
+}
+
+}  // namespace
+
+void bind_predict(nb::module_& m) {
+  nb::class_<Result>(m, "Result", "A plan and its prediction. Times in microseconds.")
+      .def_prop_ro("latency_us", [](const Result& r) { return r.prediction.latency_us; })
+      .def_prop_ro("low_us", [](const Result& r) { return r.prediction.low_us; })
+      .def_prop_ro("high_us", [](const Result& r) { return r.prediction.high_us; })
+      .def_prop_ro("run_overhead_us", [](const Result& r) { return r.prediction.run_overhead_us; })
+      .def_prop_ro("kernel_overhead_us", [](const Result& r) { return r.prediction.kernel_overhead_us; })
+      .def_prop_ro("cold_share", [](const Result& r) { return r.prediction.cold_share; })
+      .def_prop_ro("flags", [](const Result& r) { return r.prediction.flags; })
+      .def_prop_ro("exact", [](const Result& r) { return r.plan.exact; })
+      .def_prop_ro("doubts", [](const Result& r) { return r.plan.doubts; })
+      .def_prop_ro("weight_bytes", [](const Result& r) { return r.plan.weight_bytes; })
+      .def_prop_ro("file_bytes", [](const Result& r) { return r.plan.file_bytes; })
+      .def_prop_ro("memory_mib", [](const Result& r) { return r.plan.memory_mib; })
+      .def_prop_ro("mflops", [](const Result& r) { return r.plan.mflops; })
+      .def_prop_ro("estimated_kernels", [](const Result& r) {
+        int count = 0;
+        for (const mmt::KernelCost& cost : r.prediction.kernels) count += cost.estimated ? 1 : 0;
+        return count;
+      })
+      .def_prop_ro("sums", &sums_row)
+      .def("nodes", &node_rows, "One dictionary per operator or function of the model.")
+      .def("kernels", &kernel_rows, "One dictionary per kernel, in execution order.")
+      .def("missing", &missing_rows, "What the table does not hold.")
+      .def("plan_json", [](const Result& r) { return mmt::write_plan(r.plan); });
+
+  m.def(
+      "predict_trace",
+      [](const std::string& trace_json, const std::shared_ptr<mmt::LatencyTable>& table) {
+        return predict_plan(mmt::compose(mmt::read_trace(trace_json), *table), *table);
+      },
+      "trace_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(), "Composes the plan of a trace and predicts it.");
+  m.def(
+      "predict_plan_json",
+      [](const std::string& plan_json, const std::shared_ptr<mmt::LatencyTable>& table) { return predict_plan(mmt::read_plan(plan_json), *table); },
+      "plan_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(), "Predicts a stored plan.");
+  m.def(
+      "exact_plan_json",
+      [](mmt::Engine& engine, const std::string& path, const std::vector<std::vector<int>>& shapes) {
+        mmt::OpenOptions options;
+        for (const auto& shape : shapes) options.inputs.push_back({"", shape, -1.0, 1.0});
+        return mmt::write_plan(mmt::exact_plan(engine, path, options));
+      },
+      "engine"_a, "path"_a, "shapes"_a = std::vector<std::vector<int>>{}, nb::call_guard<nb::gil_scoped_release>(),
+      "The plan of a .mnn file by the engine's own schedule, as JSON; nothing is executed. `shapes`: to resize inputs to.");
+}

@@ -1,0 +1,194 @@
+#include "mmt/truth.h"
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "mmt/error.h"
+#include "mmt/stats.h"
+
+namespace mmt {
+namespace {
+
+struct Subject {
+  std::unique_ptr<Session> session;
+  KernelPlan plan;
+  std::vector<std::vector<double>> kernel_visits;  ///< By kernel: one median per visit.
+  std::vector<int> kernel_rounds;                  ///< Round of each profiled visit.
+  double memory_mib = 0, resident_mib = 0;
+};
+
+double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
+
+class TruthRun {
+ public:
+  TruthRun(Engine& engine, const std::vector<MeterItem>& items, const TruthOptions& options, Clock& clock, const ProgressHook& progress,
+           const StopHook& stop)
+      : engine_(engine), items_(items), options_(options), clock_(clock), progress_(progress), stop_(stop), subjects_(items.size()),
+        truths_(items.size()), random_(options.seed) {}
+
+  std::vector<Truth> run() {
+    start_ = clock_.now();
+    for (std::size_t i = 0; i < items_.size(); ++i) open(i);
+    for (int round = 0; round < options_.rounds && !stopped(); ++round) visit_all(round);
+    summarize_all();
+    return std::move(truths_);
+  }
+
+ private:
+  bool stopped() const { return stop_ && stop_(); }
+
+  void open(std::size_t index) {
+    const MeterItem& item = items_[index];
+    Truth& truth = truths_[index];
+    truth.fingerprint = item.fingerprint;
+    truth.label = item.label;
+    const double before = engine_.resident_mib();
+    guarded(index, [&] {
+      Subject& subject = subjects_[index];
+      subject.session = engine_.open(item.path, item.open);
+      subject.session->run({2, false});
+      subject.memory_mib = subject.session->desc().memory_mib;
+      if (options_.profile) {
+        subject.plan = plan_kernels(item.path, subject.session->desc(), "");
+        subject.kernel_visits.resize(subject.plan.kernels.size());
+      }
+    });
+    truth.memory_mib = subjects_[index].memory_mib;
+    truth.resident_mib = std::max(0.0, engine_.resident_mib() - before);
+  }
+
+  /// A subject that fails is out; where the worker was lost with it, the others' sessions are opened again.
+  template <typename Work>
+  void guarded(std::size_t index, const Work& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      truths_[index].reason = std::string(error_code_name(error.code())) + ": " + error.what();
+      subjects_[index].session.reset();
+      if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) reopen_others();
+    }
+  }
+
+  void reopen_others() {
+    std::vector<std::size_t> lost;
+    for (std::size_t i = 0; i < subjects_.size(); ++i) {
+      if (subjects_[i].session != nullptr) lost.push_back(i);
+      subjects_[i].session.reset();
+    }
+    engine_.restart();
+    for (const std::size_t i : lost) {
+      guarded(i, [&] {
+        subjects_[i].session = engine_.open(items_[i].path, items_[i].open);
+        subjects_[i].session->run({2, false});
+      });
+    }
+  }
+
+  void visit_all(int round) {
+    std::vector<std::size_t> order(items_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::shuffle(order.begin(), order.end(), random_);
+    for (const std::size_t index : order) {
+      if (stopped()) return;
+      if (subjects_[index].session == nullptr) continue;
+      guarded(index, [&] { visit(index, round); });
+    }
+    report(round + 1);
+  }
+
+  void visit(std::size_t index, int round) {
+    Subject& subject = subjects_[index];
+    for (int attempt = 0;; ++attempt) {
+      const RunSamples samples = subject.session->run({1 + options_.runs, false});
+      engine_us_ += samples.timed_us;
+      if (samples.steal_share > options_.max_steal && attempt < options_.max_retries) continue;
+      const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
+      cells_.push_back({static_cast<int>(index), round, median(warm)});
+      break;
+    }
+    if (!options_.profile || !engine_.facts().per_kernel) return;
+    const RunSamples samples = subject.session->run({1 + options_.runs, true});
+    engine_us_ += samples.timed_us;
+    const std::size_t kernels = subject.plan.kernels.size();
+    std::vector<double> column(static_cast<std::size_t>(options_.runs));
+    for (std::size_t k = 0; k < kernels; ++k) {
+      for (std::size_t run = 0; run < column.size(); ++run) column[run] = samples.kernel_us[(run + 1) * kernels + k];
+      subject.kernel_visits[k].push_back(median(column));
+    }
+    subject.kernel_rounds.push_back(round);
+  }
+
+  void summarize_all() {
+    if (cells_.empty()) return;
+    const TwoWayFit fit = two_way_fit(cells_, static_cast<int>(items_.size()), options_.rounds);
+    for (std::size_t i = 0; i < items_.size(); ++i) summarize_one(static_cast<int>(i), fit);
+  }
+
+  void summarize_one(int index, const TwoWayFit& fit) {
+    std::vector<double> all, even, odd;
+    for (const Cell& cell : cells_) {
+      if (cell.row != index) continue;
+      const double us = cell.value / fit.column_factor[static_cast<std::size_t>(cell.column)];
+      all.push_back(us);
+      (cell.column % 2 == 0 ? even : odd).push_back(us);
+    }
+    Truth& truth = truths_[static_cast<std::size_t>(index)];
+    if (all.empty()) {
+      if (truth.reason.empty()) truth.reason = "interrupted: not measured yet";
+      return;
+    }
+    truth.total = summarize(all);
+    truth.half_a_us = even.empty() ? truth.total.median_us : median(even);
+    truth.half_b_us = odd.empty() ? truth.total.median_us : median(odd);
+    Subject& subject = subjects_[static_cast<std::size_t>(index)];
+    for (std::size_t k = 0; k < subject.kernel_visits.size(); ++k) {
+      std::vector<double> scaled;
+      for (std::size_t v = 0; v < subject.kernel_visits[k].size(); ++v) {
+        scaled.push_back(subject.kernel_visits[k][v] / fit.column_factor[static_cast<std::size_t>(subject.kernel_rounds[v])]);
+      }
+      KernelProfile profile;
+      profile.kernel = subject.plan.kernels[k];
+      profile.hot = summarize(scaled);
+      truth.kernels.push_back(std::move(profile));
+    }
+  }
+
+  void report(int rounds_done) const {
+    if (!progress_) return;
+    MeterProgress state;
+    state.done = rounds_done;
+    state.total = options_.rounds;
+    for (const Truth& truth : truths_) state.failed += truth.reason.empty() ? 0 : 1;
+    state.elapsed_s = chrono_s(clock_.now() - start_);
+    state.left_s = state.elapsed_s / rounds_done * (options_.rounds - rounds_done);
+    state.engine_share = state.elapsed_s > 0 ? engine_us_ * 1e-6 / state.elapsed_s : 0;
+    state.current = "whole models";
+    progress_(state);
+  }
+
+  Engine& engine_;
+  const std::vector<MeterItem>& items_;
+  const TruthOptions& options_;
+  Clock& clock_;
+  const ProgressHook& progress_;
+  const StopHook& stop_;
+  std::vector<Subject> subjects_;
+  std::vector<Truth> truths_;
+  std::vector<Cell> cells_;
+  std::mt19937_64 random_;
+  std::chrono::nanoseconds start_{0};
+  double engine_us_ = 0;
+};
+
+}  // namespace
+
+std::vector<Truth> measure_truth(Engine& engine, const std::vector<MeterItem>& items, const TruthOptions& options, Clock& clock,
+                                 const ProgressHook& progress, const StopHook& stop) {
+  if (options.rounds < 2 || options.runs < 1) {
+    throw Error(ErrorCode::kInvalidArgument, "truth: at least 2 rounds of 1 run are needed to tell a noise floor");
+  }
+  return TruthRun(engine, items, options, clock, progress, stop).run();
+}
+
+}  // namespace mmt
