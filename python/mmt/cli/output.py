@@ -1,0 +1,52 @@
+"""What commands print: JSON, progress, shapes from options."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import typer
+
+__all__ = ["parse_shapes", "print_json", "progress_steps"]
+
+
+def parse_shapes(texts: list[str]) -> list[list[int]]:
+    """["1,3,224,224"] -> [[1, 3, 224, 224]]; 'x' separates as well. Raises BadParameter naming the text."""
+    shapes = []
+    for text in texts:
+        parts = text.replace("x", ",").strip("[]() ").split(",")
+        try:
+            shape = [int(part) for part in parts]
+        except ValueError:
+            raise typer.BadParameter(f"'{text}' is no shape; write it as 1,3,224,224") from None
+        if any(size < 1 for size in shape):
+            raise typer.BadParameter(f"'{text}' has a size below 1")
+        shapes.append(shape)
+    return shapes
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1))
+
+
+@contextlib.contextmanager
+def progress_steps() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A hook (step, done, total) that draws a bar on a terminal; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done, total=total)
+
+        yield step
