@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-enum halide_type_code_t : std::uint8_t { halide_type_int = 0, halide_type_uint = 1, halide_type_float = 2 };
+enum halide_type_code_t : std::uint32_t { halide_type_int = 0, halide_type_uint = 1, halide_type_float = 2 };
 
 struct halide_type_t {
   halide_type_code_t code;
