@@ -16,13 +16,15 @@
 namespace mmt {
 
 /// A kernel's time under one configuration, pooled over all operators that contain it (precision-weighted medians).
+/// Whole models ("model" in the manifest) are never pooled: they stay independent of what predicts them.
 struct KernelRow {
   std::string key, type, attributes, text;
   double cold_us = 0, hot_us = 0;
-  double cold_se_us = 0, hot_se_us = 0;  ///< Standard error of each.
+  double cold_se_us = 0, hot_se_us = 0;  ///< Standard error of each, widened where sources disagree.
+  double cold_spread_us = 0, hot_spread_us = 0;  ///< Standard deviation between sources that their own errors do not explain.
   std::int64_t weight_bytes = 0, input_bytes = 0, output_bytes = 0;
   int sources = 0;       ///< How many operator kernels were pooled.
-  std::string flags;     ///< Noise flags (profile.h).
+  std::string flags;     ///< Noise flags (profile.h); "few" where cold or hot was never measured and stands for the other.
 };
 
 /// One measured context of an operator, as composition needs it.
@@ -43,8 +45,10 @@ struct OperatorRow {
   std::vector<std::vector<int>> input_shapes, output_shapes;
   std::vector<std::string> input_dtypes, output_dtypes;
   std::int64_t parameter_count = 0;
+  /// "ok"; "failed" (conversion or every context failed, see `reason`); "unmeasured" (in the manifest, but not measured
+  /// under this configuration). Only "ok" rows have contexts.
   std::string status = "ok", reason;
-  std::vector<ContextRow> contexts;
+  std::vector<ContextRow> contexts;  ///< The measured ones, "packed" before "plain".
 };
 
 /// Constants of one configuration, fitted from the operators' own measurements when the table is built:
@@ -62,19 +66,27 @@ struct TableBuildReport {
   std::vector<std::string> configs;
 };
 
-/// Folds `<folder>/ops.json` and `<folder>/latency.jsonl` into `<folder>/latency.db` (atomically replaced).
+/// Folds `<folder>/ops.json` and `<folder>/latency.jsonl` into `<folder>/latency.db` (atomically replaced: a reader, or a
+/// kill at any time, sees the old or the new one). Of several profiles of one operator, context and configuration the
+/// latest that succeeded wins. Throws Error(kNotFound) where neither file exists, kParse for a damaged manifest, kIo.
 TableBuildReport build_table(const std::string& folder);
+
+/// The configurations of a table, found as LatencyTable::open finds it. The same errors, but for several configurations.
+std::vector<ConfigRow> list_configs(const std::string& path);
 
 class LatencyTable {
  public:
   /// `path`: the operator folder, its latency.db, or any other name inside the folder that older scripts use for the
   /// table (meta_latency.pkl). Rebuilds the database where the journal is newer. `config_id` empty: the only
-  /// configuration; an error that lists them where there are several.
+  /// configuration; an error that lists them where there are several. A unique prefix of an id is enough.
+  /// Throws Error: kNotFound (no folder, no table: what to run), kInvalidArgument (several configurations, or an unknown
+  /// one), kUnsupported (a table of a newer version), kCorrupt (damaged, and no journal to rebuild it from), kIo.
   static std::shared_ptr<LatencyTable> open(const std::string& path, const std::string& config_id = "");
   virtual ~LatencyTable() = default;
 
   virtual const ConfigRow& config() const = 0;
-  virtual std::string path() const = 0;
+  virtual std::string path() const = 0;    ///< The database file.
+  virtual std::string folder() const = 0;  ///< The folder it lies in.
   virtual std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) = 0;  ///< nullptr: absent.
   virtual std::shared_ptr<const KernelRow> find_kernel(const std::string& key) = 0;              ///< nullptr: absent.
   /// Operators of the same class, nearest first by parameters and shapes.

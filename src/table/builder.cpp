@@ -1,0 +1,174 @@
+#include "table/builder.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "mmt/error.h"
+#include "table/cells.h"
+#include "table/overhead.h"
+#include "table/schema.h"
+
+namespace mmt::table {
+namespace {
+
+/// Opens a fresh file for bulk writing: nothing reads it before it is finished, so no rollback and no waiting for the disk.
+Database& prepared(Database& database) {
+  database.execute("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536; PRAGMA temp_store = FILE;");
+  database.execute(tables_sql());
+  database.execute("BEGIN");
+  return database;
+}
+
+Blob16 identity(const std::string& hex, const char* what) {
+  const auto blob = blob_from_hex(hex);
+  if (!blob) throw Error(ErrorCode::kParse, std::string(what) + " \"" + hex + "\" is not 32 hexadecimal digits");
+  return *blob;
+}
+
+}  // namespace
+
+std::size_t Builder::BlobHash::operator()(const Blob16& blob) const noexcept {
+  std::size_t hash = 0;  // Identities are hashes already.
+  std::memcpy(&hash, blob.data(), sizeof(hash));
+  return hash;
+}
+
+Builder::Builder(const std::string& path)
+    : database_(path, OpenMode::kCreate),
+      insert_operator_(prepared(database_), insert_operator_sql()),
+      insert_measurement_(database_, insert_measurement_sql()),
+      insert_kernel_(database_, insert_kernel_sql()),
+      insert_operator_kernel_(database_, insert_operator_kernel_sql()),
+      insert_port_(database_, insert_port_sql()),
+      insert_cost_(database_, insert_cost_sql()) {}
+
+void Builder::set(const std::string& name, const std::string& value) {
+  Statement(database_, "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)").bind(name).bind(value).run();
+}
+
+void Builder::add(const OperatorEntry& entry) {
+  const Blob16 fingerprint = identity(entry.fingerprint, "the manifest's fingerprint");
+  const auto [place, fresh] = operators_.try_emplace(fingerprint, static_cast<std::int64_t>(operators_.size()) + 1);
+  static_cast<void>(fresh);  // An operator that the manifest names twice is described by the later entry.
+  OperatorRow row;
+  row.kind = entry.kind;
+  row.class_name = entry.class_name;
+  row.parameters_json = entry.parameters_json;
+  for (const OperatorInput& input : entry.inputs) {
+    row.input_shapes.push_back(input.shape);
+    row.input_dtypes.push_back(input.dtype);
+  }
+  row.output_shapes = entry.output_shapes;
+  row.output_dtypes = entry.output_dtypes;
+  row.parameter_count = entry.parameter_count;
+  insert_operator_.start().bind(place->second).bind(fingerprint);
+  bind_cells(insert_operator_, kOperatorIdentityFields, row);
+  insert_operator_.bind(entry.error).run();
+}
+
+int Builder::config_number(const Provenance& run) {
+  const std::string id = run.config_id();
+  const int number = config_numbers_.try_emplace(id, static_cast<int>(config_numbers_.size()) + 1).first->second;
+  configs_[number] = {id, run};  // The latest run describes the configuration.
+  return number;
+}
+
+std::int64_t Builder::operator_number(const Blob16& fingerprint) {
+  const auto [place, fresh] = operators_.try_emplace(fingerprint, static_cast<std::int64_t>(operators_.size()) + 1);
+  if (fresh) {  // Measured, but the manifest does not know it (any more).
+    insert_operator_.start().bind(place->second).bind(fingerprint);
+    bind_cells(insert_operator_, kOperatorIdentityFields, OperatorRow{});
+    insert_operator_.bind("").run();
+  }
+  return place->second;
+}
+
+std::int64_t Builder::kernel_number(const KernelSignature& signature) {
+  const Blob16 key = identity(signature.key, "the kernel key");
+  const auto [place, fresh] = kernels_.try_emplace(key, static_cast<std::int64_t>(kernels_.size()) + 1);
+  if (fresh) {
+    insert_kernel_.start().bind(place->second).bind(key);
+    bind_cells(insert_kernel_, kKernelIdentityFields, signature);
+    insert_kernel_.run();
+  }
+  return place->second;
+}
+
+bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile& profile) {
+  const bool succeeded = profile.status == "ok";
+  const auto [place, fresh] = measured_.try_emplace({config, operator_no, profile.context}, succeeded);
+  if (fresh) return true;
+  if (place->second && !succeeded) return false;
+  place->second = succeeded;
+  for (const char* table : {"operator_kernel", "port"}) {
+    Statement(database_, std::string("DELETE FROM ") + table + " WHERE config_no = ? AND operator_no = ? AND context = ?")
+        .bind(config).bind(operator_no).bind(profile.context).run();
+  }
+  return true;
+}
+
+void Builder::add(const JournalEntry& entry) {
+  const ModelProfile& profile = entry.profile;
+  const Blob16 fingerprint = identity(profile.fingerprint, "the journal's fingerprint");
+  const int config = config_number(entry.run);
+  const std::int64_t operator_no = operator_number(fingerprint);
+  if (!make_room(config, operator_no, profile)) return;
+
+  insert_measurement_.start().bind(config).bind(operator_no);
+  bind_cells(insert_measurement_, kMeasurementFields, profile);
+  insert_measurement_.run();
+  int position = 0;
+  for (const KernelProfile& kernel : profile.kernels) {
+    const std::int64_t kernel_no = kernel_number(kernel.kernel.signature);
+    insert_operator_kernel_.start().bind(config).bind(operator_no).bind(profile.context).bind(position++).bind(kernel_no);
+    bind_cells(insert_operator_kernel_, kOperatorKernelFields, kernel);
+    insert_operator_kernel_.run();
+  }
+  add_ports(config, operator_no, profile.context, "input", profile.inputs);
+  add_ports(config, operator_no, profile.context, "output", profile.outputs);
+}
+
+void Builder::add_ports(int config, std::int64_t operator_no, const std::string& context, const char* direction,
+                        const std::vector<PortDesc>& ports) {
+  int position = 0;
+  for (const PortDesc& port : ports) {
+    insert_port_.start().bind(config).bind(operator_no).bind(context).bind(direction).bind(position++);
+    bind_cells(insert_port_, FieldList<PortDesc>::fields, port);
+    insert_port_.run();
+  }
+}
+
+TableBuildReport Builder::finish() {
+  database_.execute("CREATE INDEX operator_kernel_by_kernel ON operator_kernel (config_no, kernel_no)");
+  pool_kernels();
+  TableBuildReport report;
+  Statement insert_config(database_, insert_config_sql());
+  for (const auto& [number, state] : configs_) {
+    ConfigRow row;
+    row.config_id = state.id;
+    row.run = state.run;
+    fit_overheads(number, row);
+    const std::string where = " WHERE config_no = " + std::to_string(number);
+    row.operators = database_.integer("SELECT COUNT(DISTINCT operator_no) FROM measurement" + where + " AND status = 'ok'");
+    row.kernels = database_.integer("SELECT COUNT(*) FROM kernel_cost" + where);
+    insert_config.start().bind(number).bind(row.config_id);
+    bind_cells(insert_config, FieldList<Provenance>::fields, row.run);
+    bind_cells(insert_config, kConfigFitFields, row);
+    insert_config.run();
+    report.configs.push_back(state.id);
+  }
+  report.operators = database_.integer("SELECT COUNT(*) FROM operator");
+  report.kernels = database_.integer("SELECT COUNT(*) FROM kernel");
+  report.failed = database_.integer("SELECT COUNT(*) FROM measurement WHERE status <> 'ok'") +
+                  database_.integer("SELECT COUNT(*) FROM operator WHERE error <> ''");
+  database_.execute(indexes_sql());
+  database_.execute(views_sql());
+  // Last: a file without these is unfinished.
+  database_.execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
+                    "; PRAGMA user_version = " + std::to_string(kSchemaVersion) + "; COMMIT");
+  return report;
+}
+
+}  // namespace mmt::table

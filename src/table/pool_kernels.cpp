@@ -1,0 +1,138 @@
+// The builder's statistics: pooled kernel costs and the overheads of each configuration.
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "table/builder.h"
+#include "table/cells.h"
+#include "table/overhead.h"
+#include "table/pool.h"
+
+namespace mmt::table {
+namespace {
+
+std::vector<std::string> words(const std::string& flags) {
+  std::vector<std::string> list;
+  std::istringstream stream(flags);
+  for (std::string word; std::getline(stream, word, ',');) {
+    if (!word.empty()) list.push_back(word);
+  }
+  return list;
+}
+
+/// The sources of one kernel under one configuration, on their way to one row.
+struct Group {
+  int config = 0;
+  std::int64_t kernel = 0;
+  int members = 0;
+  QuantityPool cold, hot;
+  std::vector<std::string> flags;  // Those that every source carries.
+
+  void add(const Summary& cold_summary, const Summary& hot_summary, const std::string& source_flags) {
+    const bool has_cold = cold.add(cold_summary);
+    const bool has_hot = hot.add(hot_summary);
+    if (!has_cold && !has_hot) return;  // Its measurement was spared: others have it.
+    const std::vector<std::string> found = words(source_flags);
+    if (members++ == 0) flags = found;
+    std::erase_if(flags, [&](const std::string& flag) { return std::find(found.begin(), found.end(), flag) == found.end(); });
+  }
+
+  KernelRow row() const {
+    QuantityPool::Result pooled_cold = cold.result();
+    QuantityPool::Result pooled_hot = hot.result();
+    KernelRow row;
+    row.sources = members;
+    std::vector<std::string> all;
+    for (const std::string& flag : flags) {
+      if (flag != "noisy" && flag != "few") all.push_back(flag);
+    }
+    if (pooled_cold.noisy || pooled_hot.noisy) all.insert(all.begin(), "noisy");
+    if (cold.empty() || hot.empty()) {
+      (cold.empty() ? pooled_cold : pooled_hot) = cold.empty() ? pooled_hot : pooled_cold;
+      all.push_back("few");
+    }
+    row.cold_us = pooled_cold.value_us;
+    row.cold_se_us = pooled_cold.se_us;
+    row.cold_spread_us = pooled_cold.spread_us;
+    row.hot_us = pooled_hot.value_us;
+    row.hot_se_us = pooled_hot.se_us;
+    row.hot_spread_us = pooled_hot.spread_us;
+    for (const std::string& flag : all) row.flags += (row.flags.empty() ? "" : ",") + flag;
+    return row;
+  }
+};
+
+}  // namespace
+
+void Builder::pool_kernels() {
+  Statement rows(database_,
+                 "SELECT p.config_no, p.kernel_no, m.flags, p.cold_count, p.cold_median_us, p.cold_ci_low_us, p.cold_ci_high_us, "
+                 "p.cold_min_us, p.cold_max_us, p.cold_noisy, p.hot_count, p.hot_median_us, p.hot_ci_low_us, p.hot_ci_high_us, "
+                 "p.hot_min_us, p.hot_max_us, p.hot_noisy "
+                 "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
+                 "JOIN operator o ON o.operator_no = p.operator_no "
+                 "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
+                 "WHERE o.kind <> 'model' AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
+  Group group;
+  const auto write = [&] {
+    if (group.members == 0) return;
+    insert_cost_.start().bind(group.config).bind(group.kernel);
+    bind_cells(insert_cost_, kKernelCostFields, group.row());
+    insert_cost_.run();
+  };
+  const auto read_summary = [&] {
+    Summary summary;
+    rows.read(summary.count);
+    rows.read(summary.median_us);
+    rows.read(summary.ci_low_us);
+    rows.read(summary.ci_high_us);
+    rows.read(summary.min_us);
+    rows.read(summary.max_us);
+    rows.read(summary.noisy);
+    return summary;
+  };
+  while (rows.step()) {
+    const int config = rows.next<int>();
+    const auto kernel = rows.next<std::int64_t>();
+    if (config != group.config || kernel != group.kernel) {
+      write();
+      group = Group{};
+      group.config = config;
+      group.kernel = kernel;
+    }
+    const auto flags = rows.next<std::string>();
+    const Summary cold = read_summary();
+    const Summary hot = read_summary();
+    group.add(cold, hot, flags);
+  }
+  write();
+}
+
+void Builder::fit_overheads(int config, ConfigRow& row) {
+  // An operator's own kernel medians belong to the same rounds as its total; what was spared comes from the pool.
+  Statement rows(database_,
+                 "SELECT COUNT(*), m.hot_median_us, (m.hot_ci_high_us - m.hot_ci_low_us) / 3.92, "
+                 "SUM(CASE WHEN p.hot_count > 0 THEN p.hot_median_us ELSE c.hot_us END), "
+                 "SUM(CASE WHEN p.hot_count > 0 THEN (p.hot_ci_high_us - p.hot_ci_low_us) * (p.hot_ci_high_us - p.hot_ci_low_us) "
+                 "/ (3.92 * 3.92) ELSE c.hot_se_us * c.hot_se_us END), COUNT(c.kernel_no) "
+                 "FROM measurement m JOIN operator o ON o.operator_no = m.operator_no "
+                 "CROSS JOIN operator_kernel p ON p.config_no = m.config_no AND p.operator_no = m.operator_no AND p.context = m.context "
+                 "LEFT JOIN kernel_cost c ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
+                 "WHERE m.config_no = ?1 AND m.context = 'plain' AND m.status = 'ok' AND m.hot_count > 0 AND o.kind <> 'model' "
+                 "GROUP BY m.operator_no ORDER BY m.operator_no");
+  rows.start().bind(config);
+  std::vector<OverheadPoint> points;
+  while (rows.step()) {
+    const double kernels = rows.real(0), total = rows.real(1), total_se = rows.real(2), sum = rows.real(3);
+    if (rows.integer(5) != rows.integer(0)) continue;  // A kernel without any measurement.
+    points.push_back({kernels, total - sum, std::sqrt(total_se * total_se + rows.real(4)), total});
+  }
+  const Overhead overhead = fit_overhead(points);
+  row.run_overhead_us = overhead.run_us;
+  row.kernel_overhead_us = overhead.kernel_us;
+  row.overhead_residual = overhead.residual;
+}
+
+}  // namespace mmt::table

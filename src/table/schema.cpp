@@ -1,0 +1,186 @@
+#include "table/schema.h"
+
+#include <string>
+#include <vector>
+
+#include "table/cells.h"
+
+namespace mmt::table {
+namespace {
+
+struct Column {
+  std::string name;
+  std::string type;
+};
+using Columns = std::vector<Column>;
+
+/// The columns that `fields` of a T make.
+template <class T, class Fields>
+Columns columns_of(const Fields& fields) {
+  Columns columns;
+  T object{};
+  auto visit = [&](std::string_view prefix, std::string_view name, const auto& value) {
+    const std::string whole = prefix.empty() ? std::string(name) : std::string(prefix) + "_" + std::string(name);
+    columns.push_back({whole, sql_type<std::remove_cvref_t<decltype(value)>>()});
+  };
+  walk_cells(fields, object, visit);
+  return columns;
+}
+
+Columns operator+(Columns left, const Columns& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+Columns measurement_columns() { return columns_of<ModelProfile>(kMeasurementFields); }
+Columns operator_columns() { return columns_of<OperatorRow>(kOperatorIdentityFields); }
+Columns kernel_columns() { return columns_of<KernelRow>(kKernelIdentityFields); }
+Columns cost_columns() { return columns_of<KernelRow>(kKernelCostFields); }
+Columns port_columns() { return columns_of<PortDesc>(FieldList<PortDesc>::fields); }
+Columns used_kernel_columns() { return columns_of<KernelProfile>(kOperatorKernelFields); }
+
+Columns config_table() {
+  Columns provenance = columns_of<Provenance>(FieldList<Provenance>::fields);
+  return Columns{{"config_no", "INTEGER"}, {"config_id", "TEXT"}} + provenance + columns_of<ConfigRow>(kConfigFitFields);
+}
+Columns operator_table() {
+  return Columns{{"operator_no", "INTEGER"}, {"fingerprint", "BLOB"}} + operator_columns() + Columns{{"error", "TEXT"}};
+}
+Columns measurement_table() {
+  return Columns{{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}} + measurement_columns();
+}
+Columns kernel_table() { return Columns{{"kernel_no", "INTEGER"}, {"key", "BLOB"}} + kernel_columns(); }
+Columns operator_kernel_table() {
+  return Columns{{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}, {"context", "TEXT"}, {"position", "INTEGER"},
+                 {"kernel_no", "INTEGER"}} + used_kernel_columns();
+}
+Columns port_table() {
+  return Columns{{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}, {"context", "TEXT"}, {"direction", "TEXT"},
+                 {"position", "INTEGER"}} + port_columns();
+}
+Columns cost_table() { return Columns{{"config_no", "INTEGER"}, {"kernel_no", "INTEGER"}} + cost_columns(); }
+
+std::string join(const Columns& columns, const std::string& prefix = "") {
+  std::string text;
+  for (const Column& column : columns) text += (text.empty() ? "" : ", ") + prefix + column.name;
+  return text;
+}
+
+/// "m.status AS status, …": a view's columns are named without their table.
+std::string aliased(const Columns& columns, const std::string& table) {
+  std::string text;
+  for (const Column& column : columns) text += (text.empty() ? "" : ", ") + table + "." + column.name + " AS " + column.name;
+  return text;
+}
+
+std::string create(const std::string& table, const Columns& columns, const std::string& constraints, bool rowid) {
+  std::string sql = "CREATE TABLE " + table + " (";
+  for (const Column& column : columns) sql += column.name + " " + column.type + ", ";
+  return sql + constraints + ")" + (rowid ? "" : " WITHOUT ROWID") + ";\n";
+}
+
+std::string insert(const std::string& table, const Columns& columns) {
+  std::string marks;
+  for (std::size_t i = 0; i < columns.size(); ++i) marks += i == 0 ? "?" : ",?";
+  return "INSERT OR REPLACE INTO " + table + " (" + join(columns) + ") VALUES (" + marks + ")";
+}
+
+std::string kernel_with_cost() {
+  return "SELECT k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
+         " FROM kernel k CROSS JOIN kernel_cost c ON c.config_no = ?1 AND c.kernel_no = k.kernel_no WHERE ";
+}
+
+std::string operator_select() { return "SELECT operator_no, fingerprint, " + join(operator_columns()) + ", error FROM operator WHERE "; }
+
+}  // namespace
+
+std::string tables_sql() {
+  return "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;\n" +
+         create("config", config_table(), "PRIMARY KEY (config_no), UNIQUE (config_id)", true) +
+         create("operator", operator_table(), "PRIMARY KEY (operator_no), UNIQUE (fingerprint)", true) +
+         create("measurement", measurement_table(), "PRIMARY KEY (config_no, operator_no, context)", false) +
+         create("kernel", kernel_table(), "PRIMARY KEY (kernel_no), UNIQUE (key)", true) +
+         create("operator_kernel", operator_kernel_table(),
+                "PRIMARY KEY (config_no, operator_no, context, position)", false) +
+         create("port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false) +
+         create("kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false);
+}
+
+std::string indexes_sql() {
+  return "CREATE INDEX operator_by_shapes ON operator (class_name, input_shapes);\n"
+         "CREATE INDEX operator_by_parameters ON operator (class_name, parameters);\n"
+         "CREATE INDEX kernel_by_type ON kernel (type, attributes);\n";
+}
+
+std::string views_sql() {
+  // What people look at and what is exported: identities as text, configurations by id.
+  return "CREATE VIEW operators AS SELECT c.config_id AS config_id, lower(hex(o.fingerprint)) AS fingerprint, " +
+         aliased(operator_columns(), "o") +
+         ", m.hot_mean_us AS average_us, m.hot_min_us AS minimum_us, m.hot_max_us AS maximum_us, " +
+         aliased(measurement_columns(), "m") +
+         " FROM measurement m JOIN operator o ON o.operator_no = m.operator_no"
+         " JOIN config c ON c.config_no = m.config_no;\n"
+         "CREATE VIEW kernels AS SELECT c.config_id AS config_id, lower(hex(k.key)) AS key, " +
+         aliased(kernel_columns(), "k") + ", " + aliased(cost_columns(), "p") +
+         " FROM kernel_cost p JOIN kernel k ON k.kernel_no = p.kernel_no JOIN config c ON c.config_no = p.config_no;\n"
+         "CREATE VIEW operator_kernels AS SELECT c.config_id AS config_id, lower(hex(o.fingerprint)) AS fingerprint, "
+         "p.context AS context, p.position AS position, lower(hex(k.key)) AS key, k.type AS type, k.text AS text, " +
+         aliased(used_kernel_columns(), "p") +
+         " FROM operator_kernel p JOIN operator o ON o.operator_no = p.operator_no"
+         " JOIN kernel k ON k.kernel_no = p.kernel_no JOIN config c ON c.config_no = p.config_no;\n"
+         "CREATE VIEW configs AS SELECT " + join(config_table()) + " FROM config;\n";
+}
+
+std::string insert_config_sql() { return insert("config", config_table()); }
+std::string insert_operator_sql() { return insert("operator", operator_table()); }
+std::string insert_measurement_sql() { return insert("measurement", measurement_table()); }
+std::string insert_kernel_sql() { return insert("kernel", kernel_table()); }
+std::string insert_operator_kernel_sql() { return insert("operator_kernel", operator_kernel_table()); }
+std::string insert_port_sql() { return insert("port", port_table()); }
+std::string insert_cost_sql() { return insert("kernel_cost", cost_table()); }
+
+std::string select_configs_sql() { return "SELECT " + join(config_table()) + " FROM config ORDER BY config_no"; }
+std::string select_operator_sql() { return operator_select() + "fingerprint = ?1"; }
+std::string select_measurements_sql() {
+  return "SELECT " + join(measurement_columns()) +
+         " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
+}
+std::string select_operator_kernels_sql() {
+  return "SELECT k.key, p.role, p.port FROM operator_kernel p CROSS JOIN kernel k ON k.kernel_no = p.kernel_no "
+         "WHERE p.config_no = ?1 AND p.operator_no = ?2 AND p.context = ?3 ORDER BY p.position";
+}
+std::string select_ports_sql() {
+  return "SELECT direction, " + join(port_columns()) +
+         " FROM port WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY direction, position";
+}
+std::string select_kernel_sql() { return kernel_with_cost() + "k.key = ?2"; }
+std::string select_all_kernels_sql() {
+  return "SELECT k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
+         " FROM kernel_cost c CROSS JOIN kernel k ON k.kernel_no = c.kernel_no WHERE c.config_no = ?1 ORDER BY c.kernel_no";
+}
+std::string select_same_attributes_sql() { return kernel_with_cost() + "k.type = ?2 AND k.attributes = ?3 LIMIT ?4"; }
+std::string select_attributes_below_sql() {
+  return kernel_with_cost() + "k.type = ?2 AND k.attributes < ?3 ORDER BY k.attributes DESC LIMIT ?4";
+}
+std::string select_attributes_above_sql() {
+  return kernel_with_cost() + "k.type = ?2 AND k.attributes > ?3 ORDER BY k.attributes LIMIT ?4";
+}
+std::string select_same_shapes_sql() { return operator_select() + "class_name = ?1 AND input_shapes = ?2 LIMIT ?3"; }
+std::string select_same_parameters_sql() { return operator_select() + "class_name = ?1 AND parameters = ?2 LIMIT ?3"; }
+std::string select_same_class_sql() { return operator_select() + "class_name = ?1 LIMIT ?2"; }
+
+std::vector<std::pair<std::string, std::string>> query_list() {
+  return {{"operator", select_operator_sql()},
+          {"measurements", select_measurements_sql()},
+          {"operator_kernels", select_operator_kernels_sql()},
+          {"ports", select_ports_sql()},
+          {"kernel", select_kernel_sql()},
+          {"same_attributes", select_same_attributes_sql()},
+          {"attributes_below", select_attributes_below_sql()},
+          {"attributes_above", select_attributes_above_sql()},
+          {"same_shapes", select_same_shapes_sql()},
+          {"same_parameters", select_same_parameters_sql()},
+          {"same_class", select_same_class_sql()}};
+}
+
+}  // namespace mmt::table

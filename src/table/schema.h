@@ -1,0 +1,45 @@
+// The SQL of latency.db, generated from the field list. Documented in docs/formats_table.md.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mmt::table {
+
+/// PRAGMA user_version of a finished table. Raised when an old reader could misread a new table.
+inline constexpr int kSchemaVersion = 1;
+/// PRAGMA application_id: "MMTL".
+inline constexpr int kApplicationId = 0x4d4d544c;
+
+/// Tables, then (after the rows are in) indexes and views.
+std::string tables_sql();
+std::string indexes_sql();
+std::string views_sql();
+
+/// Statements of the writer; parameters in field-list order.
+std::string insert_config_sql();
+std::string insert_operator_sql();
+std::string insert_measurement_sql();
+std::string insert_kernel_sql();
+std::string insert_operator_kernel_sql();
+std::string insert_port_sql();
+std::string insert_cost_sql();
+
+/// Statements of the reader. `query_list` names all of them, so that a test can show that each one uses an index.
+std::string select_configs_sql();
+std::string select_operator_sql();
+std::string select_measurements_sql();
+std::string select_operator_kernels_sql();
+std::string select_ports_sql();
+std::string select_kernel_sql();
+std::string select_all_kernels_sql();
+std::string select_same_attributes_sql();
+std::string select_attributes_below_sql();
+std::string select_attributes_above_sql();
+std::string select_same_shapes_sql();
+std::string select_same_parameters_sql();
+std::string select_same_class_sql();
+std::vector<std::pair<std::string, std::string>> query_list();
+
+}  // namespace mmt::table
