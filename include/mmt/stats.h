@@ -82,8 +82,8 @@ struct Cell {
 /// value ≈ row_value[row] · column_factor[column]
 struct TwoWayFit {
   std::vector<double> row_value;  ///< NaN for a row without cells.
-  std::vector<double>
-      column_factor;  ///< Median 1 over the columns with cells of each component; 1 for a column without cells.
+  /// Median 1 (of the logarithms: 0) over the columns with cells of each component; 1 for a column without cells.
+  std::vector<double> column_factor;
   std::vector<double> row_spread;  ///< Robust relative standard deviation of a row's cells; NaN for an empty row.
   std::vector<int> component;      ///< Of each row: rows of different components share no round, so their scales
                                    ///< cannot be compared. -1 for an empty row.
