@@ -1,0 +1,11 @@
+# Runs the probe built with our declarations (OURS) and with MNN's headers (REAL); their outputs must be the same.
+foreach(side OURS REAL)
+  execute_process(COMMAND "${${side}}" OUTPUT_VARIABLE text_${side} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${${side}} failed: ${result}")
+  endif()
+endforeach()
+if(NOT text_OURS STREQUAL text_REAL)
+  message(FATAL_ERROR "wheel_api.h or describe_api.h differ from MNN's headers\nours:\n${text_OURS}\nreal:\n${text_REAL}")
+endif()
+message(STATUS "same:\n${text_OURS}")
