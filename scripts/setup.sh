@@ -100,9 +100,11 @@ install_package() {
   local launcher=()
   if command -v ccache >/dev/null; then launcher=(-C cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   rm -f "$stamp"
-  PATH="$PWD/$VENV/bin:$PATH" "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps \
-    --force-reinstall -C build-dir=build/package -C cmake.define.MMT_BUILD_TESTS=ON -C cmake.define.MMT_BUILD_BENCH=ON \
+  rm -rf build/dist
+  PATH="$PWD/$VENV/bin:$PATH" "$VENV/bin/python" -m pip wheel -qq --disable-pip-version-check --no-build-isolation --no-deps \
+    -w build/dist -C build-dir=build/package -C cmake.define.MMT_BUILD_TESTS=ON -C cmake.define.MMT_BUILD_BENCH=ON \
     "${launcher[@]}" .
+  "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-index --no-deps --force-reinstall build/dist/mmt-*.whl
   echo "$wanted" > "$stamp"
 }
 
