@@ -95,7 +95,10 @@ install_package() {
   wanted=$(find CMakeLists.txt VERSION pyproject.toml cmake include src apps python tests/cpp bench -type f \
              -not -path '*/__pycache__/*' -not -path 'bench/*.py' -not -path 'bench/results/*' -print0 |
            sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
-  if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && [ -f build/package/CTestTestfile.cmake ]; then return; fi
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
+     [ -f build/package/CTestTestfile.cmake ] && compgen -G "build/dist/mmt-*.whl" > /dev/null; then
+    return
+  fi
   say "building and installing MMT (build/package)"
   local launcher=()
   if command -v ccache >/dev/null; then launcher=(-C cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache); fi

@@ -7,17 +7,9 @@
 
 #include "mmt/engine.h"
 #include "mmt/kernel.h"
+#include "mmt/summary.h"
 
 namespace mmt {
-
-/// A robust summary of one quantity's samples, in microseconds, on the run's common drift scale.
-struct Summary {
-  int count = 0;
-  double mean_us = 0, min_us = 0, max_us = 0, median_us = 0;
-  double ci_low_us = 0, ci_high_us = 0;  ///< 95 % confidence interval of the median.
-  double p05_us = 0, p25_us = 0, p75_us = 0, p95_us = 0;
-  bool noisy = false;  ///< The interval stayed wider than asked for, or the samples have two modes.
-};
 
 /// Noise flags; a set of these words, joined by ",", in a row.
 ///   noisy      the confidence interval stayed wide

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "mmt/profile.h"
+#include "mmt/summary.h"
 
 namespace mmt {
 
