@@ -134,10 +134,11 @@ def test_stored_callables_count_by_what_they_do():
     assert fingerprint(Act(pair), [1]) != fingerprint(Act(pair[::-1]), [1])
 
 
-def test_plain_values_do_not_mix_types_and_order_of_attributes_does_not_matter():
-    values = [1, 1.0, True, "1", None, (1,), [1], {"a": 1}, {"a": 1.0}, {1}, b"1", torch.float32, torch.zeros(1),
+def test_values_keep_their_type_lists_are_tuples_and_order_of_attributes_does_not_matter():
+    values = [1, 1.0, True, "1", None, [1], {"a": 1}, {"a": 1.0}, {1}, b"1", torch.float32, torch.zeros(1),
               torch.zeros(2), slice(1), range(1), [[1], 2], [1, [2]]]
     assert len({fingerprint(Act(None, value=value), [1]) for value in values}) == len(values)
+    assert fingerprint(Act(None, value=(1, [2])), [1]) == fingerprint(Act(None, value=[1, (2,)]), [1])
     assert fingerprint(Act(None, a=1, b=2), [1]) == fingerprint(Act(None, b=2, a=1), [1])
     assert fingerprint(Act(None, a=1, b=2), [1]) != fingerprint(Act(None, a=2, b=1), [1])
     assert fingerprint(Act(None, a={1, 2, 3}), [1]) == fingerprint(Act(None, a={3, 2, 1}), [1])

@@ -93,8 +93,8 @@ class Canonical:
             return f"cycle:{len(self._open) - self._open.index(id(value))}"
         self._open.append(id(value))
         try:
-            if kind is tuple or kind is list or kind is torch.Size:
-                return f"{'list' if kind is list else 'tuple'}({self._join(value)})"
+            if kind is tuple or kind is list or kind is torch.Size:  # a YAML file knows no tuples: both are lists
+                return f"list({self._join(value)})"
             return self._compound(value, kind)
         finally:
             self._open.pop()

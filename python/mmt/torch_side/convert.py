@@ -1,0 +1,182 @@
+"""ONNX to `.mnn` with MNN's own converter, called in process.
+
+The converter prints, and a model that it cannot digest may end the process: `mmt.torch_side.pool` runs these functions
+in worker processes. Files are written under a temporary name and renamed, so a file that exists is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mmt.errors import mmt_error
+
+CONTEXTS = ("plain", "packed")
+
+# Lines that the converter prints about every model.
+_CHATTER = ("Start to ", "inputTensors", "outputTensors", "Converted Success", "The device supports", "ONNX Model ",
+            "Convert failed")
+
+_NET_UUID_FIELD = 11  # position of mnn_uuid in the table at the root of a .mnn file
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One converted file: `context` ("plain", "packed"), `file` relative to the operator folder, size, SHA-256."""
+
+    context: str
+    file: str
+    size_bytes: int
+    sha256: str
+
+
+def converter_version() -> str:
+    """The converter's name and version as manifests hold it: "MNN 3.6.1"."""
+    from importlib.metadata import version
+
+    return f"MNN {version('MNN')}"
+
+
+def model_file_name(fingerprint: str, context: str) -> str:
+    """Where an operator's model lies in its folder: `models/<fingerprint>.mnn`, `models/<fingerprint>.packed.mnn`."""
+    return f"models/{fingerprint}.mnn" if context == "plain" else f"models/{fingerprint}.{context}.mnn"
+
+
+def contexts_for(inputs: list[tuple[tuple[int, ...], str]]) -> tuple[str, ...]:
+    """The contexts that make sense for these (shape, dtype) inputs; "packed" needs a float input of rank 4."""
+    packed = any(len(shape) == 4 and dtype.startswith(("float", "bfloat")) for shape, dtype in inputs)
+    return CONTEXTS if packed else CONTEXTS[:1]
+
+
+class OutputLog:
+    """What was printed into a file since `mark()`, for the reason of a failure."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._start = 0
+
+    def mark(self) -> None:
+        _flush()
+        self._start = os.fstat(self._file.fileno()).st_size
+
+    def reason(self) -> str:
+        """The telling lines of the output since `mark()`, at most 400 characters; "" where there are none."""
+        _flush()
+        size = os.fstat(self._file.fileno()).st_size - self._start
+        return telling_lines(os.pread(self._file.fileno(), max(0, size), self._start))
+
+
+def telling_lines(output: bytes) -> str:
+    """Condenses converter output to the lines that say what is wrong."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
+    kept = [line for line in lines if line and not any(chatter in line for chatter in _CHATTER)]
+    text = "; ".join(dict.fromkeys(kept))
+    return text if len(text) <= 400 else f"{text[:200]} … {text[-190:]}"
+
+
+def _flush() -> None:
+    ctypes.CDLL(None).fflush(None)
+
+
+@contextlib.contextmanager
+def redirected_output() -> Iterator[OutputLog]:
+    """Sends file descriptors 1 and 2 into a temporary file, below Python's and C's buffers."""
+    with tempfile.TemporaryFile() as file:
+        _flush()
+        saved = os.dup(1), os.dup(2)
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            yield OutputLog(file)
+        finally:
+            _flush()
+            for target, source in zip((1, 2), saved, strict=True):
+                os.dup2(source, target)
+                os.close(source)
+
+
+def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | None = None) -> tuple[int, str]:
+    """Converts an ONNX model and writes it to `out_path`. Returns (size in bytes, SHA-256 of the file).
+
+    The same bytes give the same file. `log`: where this process's output goes already; without it the output is
+    redirected during the call. Raises MmtError("unsupported") with what the converter said.
+    """
+    if log is None:
+        with redirected_output() as temporary:
+            return onnx_to_mnn(onnx, out_path, temporary)
+    import _tools  # ty: ignore
+    import MNN  # noqa: F401  (loads the library that the converter needs)
+
+    target = Path(out_path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    log.mark()
+    with tempfile.NamedTemporaryFile(suffix=".onnx", dir=_fast_folder()) as source:
+        source.write(onnx)
+        source.flush()
+        try:
+            done = _tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", source.name, "--MNNModel", str(partial),
+                                      "--bizCode", "mmt"])
+            data = partial.read_bytes() if partial.exists() else b""
+        finally:
+            partial.unlink(missing_ok=True)
+    if done is False or not data:
+        raise mmt_error("unsupported", f"the converter refused the model: {log.reason() or 'no reason given'}")
+    data = _with_fixed_uuid(data, hashlib.sha256(onnx).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise mmt_error("io", f"{target}: cannot be written: {error.strerror}") from error
+    return len(data), digest
+
+
+def _fast_folder() -> str | None:
+    """A folder in memory where there is one; the file lives for milliseconds."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _with_fixed_uuid(model: bytes, digest: str) -> bytes:
+    """Replaces the random identifier that the converter writes by one made from `digest`."""
+    root = struct.unpack_from("<I", model, 0)[0]
+    table = root - struct.unpack_from("<i", model, root)[0]
+    entry = 4 + 2 * _NET_UUID_FIELD
+    if struct.unpack_from("<H", model, table)[0] <= entry:
+        return model
+    offset = struct.unpack_from("<H", model, table + entry)[0]
+    if offset == 0:
+        return model
+    field = root + offset
+    text = field + struct.unpack_from("<I", model, field)[0]
+    length = struct.unpack_from("<I", model, text)[0]
+    fixed = f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}".encode()
+    if length != len(fixed):
+        return model
+    return model[: text + 4] + fixed + model[text + 4 + length :]
+
+
+def convert_contexts(onnx_by_context: dict[str, bytes], fingerprint: str, folder: str | os.PathLike[str],
+                     log: OutputLog | None = None) -> list[ModelFile]:
+    """Converts each context of an operator into `folder`/models. Raises MmtError naming the context that failed."""
+    (Path(folder) / "models").mkdir(parents=True, exist_ok=True)
+    files = []
+    for context, onnx in onnx_by_context.items():
+        name = model_file_name(fingerprint, context)
+        try:
+            size_bytes, digest = onnx_to_mnn(onnx, Path(folder) / name, log)
+        except RuntimeError as error:
+            for file in files:
+                (Path(folder) / file.file).unlink(missing_ok=True)
+            raise mmt_error(getattr(error, "code", "unsupported"), f"context {context}: {error}") from error
+        files.append(ModelFile(context, name, size_bytes, digest))
+    return files

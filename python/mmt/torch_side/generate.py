@@ -1,0 +1,381 @@
+"""From operators to an operator folder: fingerprints, no work twice, conversion in parallel, the manifest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmt._core import space as core
+from mmt.errors import mmt_error
+from mmt.manifest import Manifest, read_manifest, write_manifest
+from mmt.space import ResolvedSpace, check_size, load, resolve
+from mmt.space.drops import Dropped, DropReport
+from mmt.space.imports import beside
+from mmt.torch_side.build import Checked, Refused, check, export_contexts, instantiate
+from mmt.torch_side.convert import contexts_for, converter_version
+from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name
+from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool
+from mmt.torch_side.weights import seed_weights
+
+__all__ = ["Failed", "Fallback", "GenerateReport", "Operator", "captured_folder", "convert_operators", "generate"]
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class Operator:
+    """One operator that is to be in the folder, given as a class with parameters or as a module.
+
+    `cls` and `parameters`: built here (to be checked) and in a worker process (to be converted). `module`: converted
+    as it is; `reseed` gives it seeded weights first (in place). `captured_id`: fingerprint of an instance that scan
+    captured, to be found in this folder or in `captured_in`. `ranges`: (low, high) per input, where known.
+    """
+
+    inputs: list[InputSpec]
+    class_name: str
+    cls: type[torch.nn.Module] | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    search_path: list[str] = field(default_factory=list)
+    module: torch.nn.Module | None = None
+    reseed: bool = False
+    captured_id: str = ""
+    captured_in: list[Path] = field(default_factory=list)
+    ranges: list[tuple[float, float]] | None = None
+    kind: str = "module"
+    origin: str = "yaml"
+    fingerprint: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
+        inputs = f" on {', '.join(map(str, self.inputs))}" if self.inputs else ""
+        return f"{self.class_name}({arguments or self.captured_id}){inputs}"
+
+    def dropped(self, stage: str, reason: str) -> Dropped:
+        return Dropped(self.class_name, self.parameters, [list(spec.shape) for spec in self.inputs],
+                       [spec.dtype for spec in self.inputs], stage, reason, self.place)
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """An operator that MMT's own graph writer left to PyTorch's exporter, and why."""
+
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An operator that could not be converted."""
+
+    operator: str
+    fingerprint: str
+    reason: str
+    place: str = ""
+
+
+@dataclass
+class GenerateReport:
+    """What a call did: `total` = new + reused + duplicates + dropped + failed (counts).
+
+    `dropped`: combinations that the class itself does not accept. `failed`: operators without a model.
+    """
+
+    folder: str
+    total: int = 0
+    new: int = 0
+    reused: int = 0
+    duplicates: int = 0
+    dropped: DropReport = field(default_factory=DropReport)
+    failed: list[Failed] = field(default_factory=list)
+    fallbacks: list[Fallback] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f"{self.total} operators in {self.seconds:.1f} s: {self.new} new, {self.reused} reused"]
+        counts = (("duplicates", self.duplicates), ("dropped", len(self.dropped)), ("failed", len(self.failed)))
+        parts += [f"{count} {name}" for name, count in counts if count]
+        if self.fallbacks:
+            parts.append(f"{len(self.fallbacks)} through PyTorch's exporter")
+        return ", ".join(parts) + f" -> {self.folder}"
+
+
+def convert_operators(operators: Iterable[Operator], folder: str | os.PathLike[str], *, total: int = 0,
+                      workers: int | None = None, progress: Progress | None = None) -> GenerateReport:
+    """Brings `operators` into `folder`: only what is not there yet is converted.
+
+    What is finished survives an interruption; the next call goes on. `progress(done, total, text)` is called for each
+    operator. Raises MmtError where the folder cannot be written.
+    """
+    return _Run(Path(folder), total, workers, progress).run(operators)
+
+
+class _Run:
+    """One call of convert_operators."""
+
+    def __init__(self, folder: Path, total: int, workers: int | None, progress: Progress | None) -> None:
+        self._folder = folder
+        self._total = total
+        self._workers = workers
+        self._progress = progress
+        self._report = GenerateReport(str(folder))
+        self._manifest = read_manifest(folder)
+        self._reusable = self._manifest.converter == converter_version()
+        self._manifest.converter = converter_version()
+        self._order: dict[str, None] = {}  # fingerprints of this run, in its order
+        self._fresh: dict[str, dict[str, Any]] = {}
+        self._pending: dict[Future[Converted], tuple[Operator, dict[str, Any]]] = {}
+        self._stores: dict[Path, Manifest] = {}
+        self._saved_at = time.monotonic()
+        self._save_cost = 0.0
+        self._unsaved = False
+
+    def run(self, operators: Iterable[Operator]) -> GenerateReport:
+        start = time.monotonic()
+        try:
+            (self._folder / "models").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise mmt_error("io", f"{self._folder}: cannot be made: {error.strerror}") from error
+        pool: ConverterPool | None = None
+        try:
+            for operator in operators:
+                self._report.total += 1
+                prepared = self._prepare(operator)
+                if prepared is not None:
+                    task, entry = prepared
+                    if pool is None:  # a call that finds everything done starts no process
+                        pool = ConverterPool(self._workers).__enter__()
+                    self._pending[pool.submit(task)] = (operator, entry)
+                self._collect(wait=False)
+            self._collect(wait=True)
+        except BaseException as error:
+            if pool is not None:
+                pool.__exit__(type(error))
+                pool = None
+            self._collect(wait=False)
+            raise
+        finally:
+            if pool is not None:
+                pool.__exit__(None)
+            self._save(final=True)
+        self._report.seconds = time.monotonic() - start
+        return self._report
+
+    def _step(self, operator: Operator) -> None:
+        if self._progress is not None:
+            report = self._report
+            done = report.new + report.reused + report.duplicates + len(report.dropped) + len(report.failed)
+            self._progress(done, max(self._total, report.total), str(operator))
+
+    def _prepare(self, operator: Operator) -> tuple[ConversionTask, dict[str, Any]] | None:
+        """What is to be done for an operator; None where nothing is."""
+        if operator.captured_id:
+            self._take_captured(operator)
+            return None
+        try:
+            module = operator.module
+            if module is None:
+                assert operator.cls is not None
+                module = instantiate(operator.cls, operator.parameters)
+            # Modules live for one operator only; a new look, so that their ids are not taken for others'.
+            fingerprint = operator.fingerprint or Fingerprints().fingerprint(module, operator.inputs)
+            if fingerprint in self._order:
+                self._report.duplicates += 1
+                self._step(operator)
+                return None
+            if self._reusable and self._manifest.has_files(fingerprint):
+                self._order[fingerprint] = None
+                self._report.reused += 1
+                self._step(operator)
+                return None
+            checked = check(module, operator.inputs, operator.cls, operator.parameters)
+        except Refused as refusal:
+            self._report.dropped(operator.dropped(refusal.stage, str(refusal)))
+            self._step(operator)
+            return None
+        self._order[fingerprint] = None
+        entry = _entry(operator, module, fingerprint, checked)
+        task = ConversionTask(fingerprint, str(self._folder), contexts_for(operator.inputs), operator.inputs)
+        recipe = _recipe(operator)
+        if recipe is not None:
+            task.recipe = recipe
+            return task, entry
+        try:
+            task.onnx, entry["exporter"], reason = _export_here(operator, fingerprint, task.contexts)
+        except Exception as error:
+            self._fail(operator, entry, f"export failed: {type(error).__name__}: {error}")
+            return None
+        if reason:
+            self._report.fallbacks.append(Fallback(str(operator), reason))
+        return task, entry
+
+    def _take_captured(self, operator: Operator) -> None:
+        """An instance that scan captured: it is here already, or its files are copied."""
+        fingerprint = operator.captured_id
+        if fingerprint in self._order:
+            self._report.duplicates += 1
+        elif self._manifest.has_files(fingerprint):
+            self._order[fingerprint] = None
+            self._report.reused += 1
+        else:
+            for folder in operator.captured_in:
+                store = self._store(folder)
+                if store.has_files(fingerprint):
+                    self._order[fingerprint] = None
+                    self._copy(store, fingerprint)
+                    self._report.new += 1
+                    break
+            else:
+                where = " or ".join(str(folder) for folder in (self._folder, *operator.captured_in))
+                self._report.failed.append(Failed(
+                    str(operator), fingerprint, f"no captured operator of this id in {where}; run `mmt scan` again with "
+                    "the model that it came from", operator.place))
+        self._step(operator)
+
+    def _store(self, folder: Path) -> Manifest:
+        if folder not in self._stores:
+            self._stores[folder] = read_manifest(folder)
+        return self._stores[folder]
+
+    def _copy(self, store: Manifest, fingerprint: str) -> None:
+        entry = store.entries[fingerprint]
+        for model in entry["models"]:
+            target = self._folder / model["file"]
+            partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+            try:
+                shutil.copyfile(store.folder / model["file"], partial)
+                os.replace(partial, target)
+            except OSError as error:
+                partial.unlink(missing_ok=True)
+                raise mmt_error("io", f"{target}: cannot be written: {error.strerror}") from error
+        self._fresh[fingerprint] = entry
+        self._unsaved = True
+
+    def _collect(self, wait: bool) -> None:
+        """Takes in what is finished; with `wait`, everything."""
+        while self._pending:
+            done = [future for future in self._pending if future.done()]
+            for future in done:
+                operator, entry = self._pending.pop(future)
+                if not future.cancelled():
+                    self._take(operator, entry, future.result())
+            self._save()
+            if not wait:
+                return
+            if not done:
+                time.sleep(0.005)
+
+    def _take(self, operator: Operator, entry: dict[str, Any], converted: Converted) -> None:
+        if converted.error:
+            self._fail(operator, entry, converted.error)
+            return
+        entry["models"] = [vars(model) for model in converted.models]
+        entry["exporter"] = entry["exporter"] or converted.exporter
+        if converted.reason:
+            self._report.fallbacks.append(Fallback(str(operator), converted.reason))
+        self._fresh[entry["fingerprint"]] = entry
+        self._unsaved = True
+        self._report.new += 1
+        self._step(operator)
+
+    def _fail(self, operator: Operator, entry: dict[str, Any], reason: str) -> None:
+        entry["error"] = reason
+        self._fresh[entry["fingerprint"]] = entry
+        self._unsaved = True
+        self._report.failed.append(Failed(str(operator), entry["fingerprint"], reason, operator.place))
+        self._step(operator)
+
+    def _save(self, final: bool = False) -> None:
+        """Writes the manifest: at the end, and every two seconds (less often where writing itself takes long)."""
+        now = time.monotonic()
+        if not self._unsaved or (not final and now - self._saved_at < max(2.0, 20 * self._save_cost)):
+            return
+        known = {**self._manifest.entries, **self._fresh}
+        ordered = {key: entry for key, entry in self._manifest.entries.items() if key not in self._order}
+        ordered.update((key, known[key]) for key in self._order if key in known)
+        write_manifest(Manifest(self._folder, self._manifest.converter, ordered), _version())
+        self._saved_at = time.monotonic()
+        self._save_cost = self._saved_at - now
+        self._unsaved = False
+
+
+def _version() -> str:
+    from mmt._core import __version__
+
+    return __version__
+
+
+def _entry(operator: Operator, module: torch.nn.Module, fingerprint: str, checked: Checked) -> dict[str, Any]:
+    ranges = operator.ranges or checked.ranges
+    return {
+        "fingerprint": fingerprint,
+        "kind": operator.kind,
+        "class": operator.class_name or class_name(type(module)),
+        "parameters": operator.parameters,
+        "inputs": [{"shape": list(shape), "dtype": dtype, "low": low, "high": high}
+                   for (shape, dtype), (low, high) in zip(operator.inputs, ranges, strict=True)],
+        "output_shapes": checked.output_shapes,
+        "output_dtypes": checked.output_dtypes,
+        "parameter_count": sum(parameter.numel() for parameter in module.parameters()),
+        "exporter": "",
+        "origin": operator.origin,
+        "models": [],
+        "error": "",
+    }
+
+
+def _recipe(operator: Operator) -> dict[str, Any] | None:
+    """How a worker builds the operator; None where only this process can."""
+    cls = operator.cls
+    if operator.module is not None or cls is None or cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+        return None
+    return {"module": cls.__module__, "class": cls.__qualname__, "parameters": operator.parameters,
+            "search_path": operator.search_path}
+
+
+def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str]:
+    module = operator.module
+    if module is None:
+        assert operator.cls is not None
+        module = operator.cls(**operator.parameters).eval()
+        seed_weights(module, fingerprint)
+    elif operator.reseed:
+        seed_weights(module, fingerprint)
+    return export_contexts(module, operator.inputs, tuple(contexts))
+
+
+def generate(space: str | os.PathLike[str] | core.Space, ops_dir: str | os.PathLike[str], *, yes: bool = False,
+             workers: int | None = None, progress: Progress | None = None) -> GenerateReport:
+    """Brings all operators of a space (a YAML file or a loaded space) into the folder `ops_dir`.
+
+    `yes` confirms a space of more than 100,000 operators. Raises MmtError for mistakes in the space.
+    """
+    loaded = space if isinstance(space, core.Space) else load(space)
+    resolved = resolve(loaded)
+    check_size(loaded, yes)
+    with beside(resolved.folder):
+        return convert_operators(_from_space(resolved, yes), ops_dir, total=resolved.count(), workers=workers,
+                                 progress=progress)
+
+
+def _from_space(resolved: ResolvedSpace, yes: bool, origin: str = "yaml") -> Iterator[Operator]:
+    source = Path(resolved.space.source)
+    for found in resolved.operators(yes):
+        inputs = [InputSpec(shape, dtype) for shape, dtype in zip(found.input_shapes, found.input_dtypes, strict=True)]
+        yield Operator(
+            inputs, found.class_name, found.cls, found.parameters, found.search_path, captured_id=found.captured_id,
+            captured_in=[captured_folder(source)] if found.captured_id else [],
+            ranges=list(found.input_ranges) or None, origin=origin, place=found.place)
+
+
+def captured_folder(yaml_path: Path) -> Path:
+    """Where scan keeps captured operators that a YAML file refers to: `ops.captured/` beside `ops.yaml`."""
+    return yaml_path.with_suffix(".captured")

@@ -1,0 +1,23 @@
+"""A worker for tests of the converter pool: does what the operator's fingerprint says."""
+
+import os
+import signal
+import sys
+import time
+
+from mmt.torch_side.pool import read_message, write_message
+
+read_fd, write_fd = int(sys.argv[1]), int(sys.argv[2])
+while (message := read_message(read_fd)) is not None:
+    header, payload = message
+    order = header["fingerprint"]
+    if order == "exit":
+        print("Not supported operator: Frobnicate", flush=True)
+        os._exit(3)
+    if order == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if order == "hang":
+        time.sleep(60)
+    models = [{"context": context, "file": str(os.getpid()), "size_bytes": size, "sha256": payload.decode()}
+              for context, size in header["sizes"].items()]
+    write_message(write_fd, {"models": models, "exporter": "fake"})

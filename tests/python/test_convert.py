@@ -1,0 +1,122 @@
+"""Conversion to .mnn: deterministic, quiet, and a converter that dies costs one operator."""
+
+import io
+import os
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mmt.errors import MmtError
+from mmt.torch_side.convert import contexts_for, convert_contexts, model_file_name, onnx_to_mnn
+from mmt.torch_side.pool import ConversionTask, ConverterPool
+
+
+def onnx_of(module, *inputs):
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module.eval(), inputs, buffer, dynamo=False, opset_version=17)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def conv_onnx():
+    torch.manual_seed(0)
+    return onnx_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), torch.zeros(1, 3, 8, 8))
+
+
+def test_the_same_model_gives_the_same_file_without_a_word(conv_onnx, tmp_path, capfd):
+    first = onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
+    second = onnx_to_mnn(conv_onnx, tmp_path / "b.mnn")
+    assert first == second
+    assert (tmp_path / "a.mnn").read_bytes() == (tmp_path / "b.mnn").read_bytes()
+    assert first[0] == (tmp_path / "a.mnn").stat().st_size
+    assert sorted(os.listdir(tmp_path)) == ["a.mnn", "b.mnn"]
+    print("after")
+    assert capfd.readouterr().out == "after\n"
+
+
+def test_the_fixed_identifier_leaves_a_model_that_loads_and_computes(conv_onnx, tmp_path):
+    import MNN
+
+    onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
+    interpreter = MNN.Interpreter(str(tmp_path / "a.mnn"))
+    session = interpreter.createSession()
+    assert interpreter.runSession(session) == 0
+    assert tuple(interpreter.getSessionOutput(session).getShape()) == (1, 8, 6, 6)
+    identifiers = re.findall(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}",
+                             (tmp_path / "a.mnn").read_bytes())
+    assert len(identifiers) == 1
+
+
+def test_a_refused_model_is_an_error_with_a_reason(tmp_path):
+    with pytest.raises(MmtError, match="converter refused") as caught:
+        onnx_to_mnn(b"this is no model", tmp_path / "a.mnn")
+    assert caught.value.code == "unsupported"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contexts_and_file_names():
+    assert contexts_for([((1, 3, 8, 8), "float32")]) == ("plain", "packed")
+    assert contexts_for([((1, 8), "float32")]) == ("plain",)
+    assert contexts_for([((1, 3, 8, 8), "int64")]) == ("plain",)
+    assert contexts_for([((1, 8), "float32"), ((1, 3, 8, 8), "float32")]) == ("plain", "packed")
+    assert model_file_name("ab", "plain") == "models/ab.mnn"
+    assert model_file_name("ab", "packed") == "models/ab.packed.mnn"
+
+
+def test_an_operator_is_converted_whole_or_not_at_all(conv_onnx, tmp_path):
+    files = convert_contexts({"plain": conv_onnx, "packed": conv_onnx}, "ab", tmp_path)
+    assert [file.file for file in files] == ["models/ab.mnn", "models/ab.packed.mnn"]
+    with pytest.raises(MmtError, match="context packed"):
+        convert_contexts({"plain": conv_onnx, "packed": b"?"}, "cd", tmp_path)
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["ab.mnn", "ab.packed.mnn"]
+
+
+def task(fingerprint, folder="", **onnx):
+    return ConversionTask(fingerprint, str(folder), tuple(onnx), [((1, 3, 8, 8), "float32")], onnx=onnx)
+
+
+@pytest.fixture
+def fake_worker(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    return "fake_convert_worker"
+
+
+def test_a_worker_that_dies_or_hangs_costs_one_operator(fake_worker):
+    with ConverterPool(1, timeout_s=2.0, worker_module=fake_worker) as pool:
+        orders = ["fine", "exit", "fine", "crash", "hang", "fine"]
+        results = [pool.submit(task(order, plain=b"12")).result() for order in orders]
+    assert [bool(result.error) for result in results] == [False, True, False, True, True, False]
+    assert "exit code 3: Not supported operator: Frobnicate" in results[1].error
+    assert "SIGSEGV" in results[3].error
+    assert "within 2 s" in results[4].error
+    assert results[0].exporter == "fake"
+    assert results[0].models[0].sha256 == "12"
+    processes = [result.models[0].file for result in results if result.models]
+    assert len(set(processes)) == 3  # each failure brought a new process
+
+
+def test_workers_share_the_tasks_and_leaving_early_ends_them(fake_worker):
+    with ConverterPool(2, timeout_s=30.0, worker_module=fake_worker) as pool:
+        futures = [pool.submit(task(f"fine {i}", plain=b"1", packed=b"23")) for i in range(20)]
+        results = [future.result() for future in futures]
+    assert [[model.size_bytes for model in result.models] for result in results] == [[1, 2]] * 20
+    pool = ConverterPool(1, worker_module=fake_worker).__enter__()
+    futures = [pool.submit(task(order, plain=b"1")) for order in ("hang", "fine")]
+    pool.__exit__(KeyboardInterrupt)
+    assert all(future.cancelled() or future.result().error for future in futures)
+
+
+def test_real_workers_convert(conv_onnx, tmp_path):
+    with ConverterPool(1) as pool:
+        done = pool.submit(task("ab", tmp_path, plain=conv_onnx)).result()
+        refused = pool.submit(task("cd", tmp_path, plain=b"no model")).result()
+    assert done.error == ""
+    assert (tmp_path / done.models[0].file).stat().st_size == done.models[0].size_bytes
+    assert "converter" in refused.error
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["ab.mnn"]
