@@ -110,7 +110,7 @@ void watch_parent(int in_fd, const std::shared_ptr<std::atomic<bool>>& is_busy) 
     pollfd item{in_fd, 0, 0};
     while (poll(&item, 1, -1) < 0) {
     }
-    for (int tenth = 0; tenth < 20 && is_busy->load(); ++tenth) std::this_thread::sleep_for(milliseconds(100));
+    for (int tenth = 0; tenth < 5 && is_busy->load(); ++tenth) std::this_thread::sleep_for(milliseconds(100));
     if (is_busy->load()) _exit(1);
   }).detach();
 }
