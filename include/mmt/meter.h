@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct MeterItem {
   std::string path;               ///< Absolute path of the `.mnn`.
   OpenOptions open;
   std::int64_t file_bytes = 0;
+  std::string file_sha256;
   std::string label;              ///< For progress and errors: "torch.nn.Conv2d [1,64,56,56]".
   bool need_total = true;         ///< False: only its kernels are wanted (packed context); then kernels that others measure already are not measured again.
 };
@@ -33,6 +35,13 @@ struct MeterOptions {
   int max_retries = 3;
   std::int64_t batch_memory_mib = 2048;  ///< Sessions held open at once.
   bool share_kernels = true;           ///< Kernels with equal signatures share their samples' stopping rule.
+  /// A `.mnn` that is run in every round to tie the rounds together; empty: the first item that runs.
+  std::string reference;
+  /// Bytes that other models must touch before a run counts as cold, as far as the models of a batch suffice for that.
+  /// 0: another model's run is enough.
+  std::int64_t evict_bytes = 0;
+  /// Where the CPU throttles: wait at most this long for it to recover. 0: go on and flag the rows.
+  std::chrono::nanoseconds cooldown{0};
 };
 
 struct MeterProgress {
@@ -48,14 +57,18 @@ struct MeterResult {
   bool interrupted = false, budget_ended = false;
   double wall_s = 0, engine_share = 0;
   int rounds = 0;
-  std::int64_t kernels_total = 0, kernels_shared = 0;  ///< Kernels met, and those whose measurement another one spared.
+  std::int64_t kernels_total = 0, kernels_shared = 0;  ///< Kernels met, and those of them that another model had already.
 };
 
 using ProgressHook = std::function<void(const MeterProgress&)>;
 using StopHook = std::function<bool()>;  ///< True: finish what is running and return.
 using ProfileSink = std::function<void(const ModelProfile&)>;  ///< Called once per finished item, ok or failed.
 
-/// Measures `items` on `engine`; every finished item goes to `sink` at once. Does not throw for a failing item.
+/// Measures `items` on `engine`; every finished item goes to `sink` at once, an interrupted one not at all. With a budget,
+/// what is not finished when it ends goes to `sink` with the flag "few" if it has samples of everything that it needs.
+/// Does not throw for a failing item: that becomes one profile with status "failed". Throws Error(kInvalidArgument) for
+/// options that make no sense, what `sink` throws, and what the engine's restart throws where it cannot be started again.
+/// The same items, options and engine answers give the same order of runs.
 MeterResult meter(Engine& engine, const std::vector<MeterItem>& items, const MeterOptions& options, Clock& clock,
                   const ProfileSink& sink, const ProgressHook& progress = {}, const StopHook& stop = {});
 

@@ -1,0 +1,34 @@
+// What the meter needs besides an engine and a clock; tests and meter_folder() give their own.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "mmt/kernel.h"
+#include "mmt/meter.h"
+
+namespace mmt::metering {
+
+struct Hooks {
+  /// The kernels of a model. Default: plan_kernels(path, session, kStubPrefix).
+  std::function<KernelPlan(const std::string& path, const SessionDesc& session)> plan;
+  /// True while the CPU runs slower than it could. Asked between stretches. Default: never.
+  std::function<bool()> throttled;
+  /// For ModelProfile::measured_at. Default: the system's time.
+  std::function<std::string()> utc_now;
+  /// Keys of kernels that are known well enough from before (not measured for their own sake).
+  std::vector<std::string> known_kernels;
+  /// Median of the reference model's hot runs in an earlier run that this one continues; 0: there is none.
+  double reference_us = 0;
+};
+
+/// Seconds resolution, "2026-03-01T12:00:00Z".
+std::string utc_text();
+
+/// meter() of mmt/meter.h with its surroundings given.
+MeterResult meter_with(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items,
+                       const MeterOptions& options, Clock& clock, const ProfileSink& sink, const ProgressHook& progress,
+                       const StopHook& stop);
+
+}  // namespace mmt::metering

@@ -1,0 +1,91 @@
+// How models leave a run: settled, with what there is, or failed.
+#include <algorithm>
+
+#include "meter/result.h"
+#include "meter/run.h"
+#include "mmt/log.h"
+
+namespace mmt::metering {
+
+void Run::leave(ItemState& state) {
+  state.phase = Phase::kFinished;
+  for (const int key : state.keys) {
+    if (key >= 0) --pool_[key].open_models;
+  }
+  state.total_cold = state.total_hot = {};  // The profile holds what they said.
+  state.cold.assign(state.plan.kernels.size(), {});
+  state.hot.assign(state.plan.kernels.size(), {});
+}
+
+void Run::fail(ItemState& state, const std::string& reason) {
+  state.failed = true;
+  if (state.phase == Phase::kFinished) return;  // Only a reference or filler by now: its profile is out.
+  leave(state);
+  if (!state.reported) {
+    log(LogLevel::kWarning, state.item->label + " does not run, another model takes its place: " + reason);
+    return;
+  }
+  ++result_.failed;
+  sink_(make_failed_profile(state, reason, hooks_.utc_now()));
+}
+
+void Run::finish(ItemState& state) {
+  scale_.fix_anchor();
+  const ProfileContext context{pool_, scale_, precision_, reference_hot_, per_kernel_};
+  const ModelProfile profile = make_profile(state, context, hooks_.utc_now());
+  leave(state);
+  ++result_.measured;
+  sink_(profile);
+}
+
+void Run::finish_settled(const std::vector<int>& batch) {
+  for (const int index : batch) {
+    ItemState& state = items_[static_cast<std::size_t>(index)];
+    if (state.phase != Phase::kOpen || !state.reported) continue;
+    if (!wants_plain(state, precision_) && !wants_profile(state, pool_, precision_)) finish(state);
+  }
+}
+
+void Run::finish_what_there_is(const std::vector<int>& batch) {
+  std::vector<int> with_samples;
+  for (const int index : batch) {
+    const ItemState& state = items_[static_cast<std::size_t>(index)];
+    if (state.phase == Phase::kOpen && has_some_of_everything(state, pool_)) with_samples.push_back(index);
+  }
+  for (const int index : with_samples) finish(items_[static_cast<std::size_t>(index)]);
+}
+
+void Run::close_batch(const std::vector<int>& batch) {
+  for (const int index : batch) {
+    if (index != reference_) sessions_.close(items_[static_cast<std::size_t>(index)]);
+  }
+}
+
+void Run::report(const std::vector<int>& batch, const std::string& label) {
+  if (!progress_) return;
+  const std::chrono::nanoseconds now = clock_.now();
+  const bool last = label.empty();
+  if (!last && last_report_.count() != 0 && now - last_report_ < std::chrono::milliseconds(100)) return;
+  last_report_ = now;
+  MeterProgress progress;
+  progress.total = static_cast<int>(items_.size()) - (own_reference_ >= 0 ? 1 : 0);
+  progress.done = result_.measured + result_.failed;
+  progress.failed = result_.failed;
+  progress.elapsed_s = elapsed_us() / 1e6;
+  progress.engine_share = elapsed_us() > 0 ? sessions_.engine_us() / elapsed_us() : 0;
+  progress.current = label;
+  if (!last) {
+    progress.noise = current_noise(items_, batch, pool_, precision_);
+    const double open = static_cast<double>(batch.size());
+    const double left_us = time_left_us(items_, batch, pool_, precision_, 1 + options_.hot_runs);
+    // Models that are not opened yet are taken to be like those of this batch.
+    const double rest = static_cast<double>(static_cast<std::size_t>(progress.total) - std::min(next_waiting_, static_cast<std::size_t>(progress.total)));
+    progress.left_s = left_us / 1e6 + (open > 0 && progress.done > 0 ? rest * progress.elapsed_s / progress.done : 0);
+    if (deadline_) {
+      progress.left_s = std::min(progress.left_s, std::chrono::duration<double>(*deadline_ - now).count());
+    }
+  }
+  progress_(progress);
+}
+
+}  // namespace mmt::metering

@@ -1,0 +1,138 @@
+// Single visits: running a model after enough others, and recording what it says.
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "meter/run.h"
+#include "mmt/log.h"
+#include "mmt/stats.h"
+
+namespace mmt::metering {
+
+bool Run::handle(ItemState& state, const Outcome& outcome) {
+  if (outcome.ok()) return true;
+  last_run_ = -1;
+  if (outcome.failure) fail(state, *outcome.failure);
+  return false;
+}
+
+bool Run::ensure_open(int index) {
+  ItemState& state = items_[static_cast<std::size_t>(index)];
+  if (state.session) return true;
+  if (state.failed) return false;
+  Outcome outcome = sessions_.open(state);
+  if (outcome.lost) outcome = sessions_.open(state);  // Once more on the new worker.
+  if (!handle(state, outcome)) return false;
+  last_run_ = index;
+  if (state.phase == Phase::kWaiting) prepare(state);
+  return true;
+}
+
+bool Run::run_item(int index, int runs, Part part, RunSamples& samples) {
+  ItemState& state = items_[static_cast<std::size_t>(index)];
+  const bool ran = handle(state, sessions_.run(state, runs, part, samples));
+  if (ran) last_run_ = index;
+  return ran;
+}
+
+void Run::choose_reference(const std::vector<int>& batch) {
+  const auto runs = [&](int index) { return index >= 0 && items_[static_cast<std::size_t>(index)].session != nullptr; };
+  if (runs(reference_)) return;
+  const bool is_first = reference_ < 0;
+  reference_ = -1;
+  if (own_reference_ >= 0 && ensure_open(own_reference_)) reference_ = own_reference_;
+  for (std::size_t i = 0; i < batch.size() && reference_ < 0; ++i) {
+    if (ensure_open(batch[i])) reference_ = batch[i];
+  }
+  reference_hot_.clear();
+  if (reference_ >= 0 && is_first && hooks_.reference_us > 0) {
+    scale_.set_anchor(items_[static_cast<std::size_t>(reference_)].rows[1], hooks_.reference_us);
+  }
+}
+
+void Run::visit_reference() {
+  if (reference_ < 0 || !ensure_open(reference_)) {
+    std::vector<int> others;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (items_[i].phase == Phase::kOpen) others.push_back(static_cast<int>(i));
+    }
+    choose_reference(others);
+    if (reference_ < 0) return;
+  }
+  visit(reference_, kPlain);
+}
+
+void Run::ensure_cold(int index) {
+  const ItemState& state = items_[static_cast<std::size_t>(index)];
+  // Half of what a batch touches is the most that random orders could promise anyway.
+  const std::int64_t want = std::min(options_.evict_bytes, batch_bytes_ / 2);
+  if (options_.evict_bytes > batch_bytes_ && !said_warm_) {
+    said_warm_ = true;
+    log(LogLevel::kInfo, "the models touch " + std::to_string(batch_bytes_ / 1024) +
+                             " KiB in all, less than the cache holds: their cold runs are warmer than in a large network");
+  }
+  constexpr int kMostFillers = 16;
+  for (int i = 0; i < kMostFillers; ++i) {
+    const bool others_ran = last_run_ != index;
+    if (others_ran && sessions_.bytes_touched() - state.touched_before >= want) return;
+    int filler = -1;
+    for (std::size_t k = 0; k < fillers_.size() && filler < 0; ++k) {
+      const int candidate = fillers_[next_filler_++ % fillers_.size()];
+      if (candidate != index && items_[static_cast<std::size_t>(candidate)].session) filler = candidate;
+    }
+    if (filler < 0) return;
+    RunSamples ignored;
+    if (!run_item(filler, 1, kPlain, ignored)) return;
+    if (next_filler_ >= 4) next_filler_ = 0;  // The best few suffice.
+  }
+}
+
+void Run::visit(int index, Part part) {
+  ItemState& state = items_[static_cast<std::size_t>(index)];
+  if (!ensure_open(index)) return;
+  ensure_cold(index);
+  if (!state.session) return;  // Lost with the worker of a filler; another round will come.
+  RunSamples samples;
+  if (!run_item(index, 1 + options_.hot_runs, part, samples)) return;
+  record(state, part, samples);
+}
+
+void Run::record(ItemState& state, Part part, const RunSamples& samples) {
+  const int column = scale_.column();
+  ++column_visits_;
+  ++state.visits;
+  if (samples.migrations > 0) ++state.migrated_visits;
+  if (state.columns.empty() || state.columns.back() != column) state.columns.push_back(column);
+  scale_.add_steal(samples.steal_share, samples.timed_us + samples.overhead_us);
+
+  std::vector<double> runs_us = samples.run_us;
+  if (part == kProfiled) {
+    // Sums of the kernels' own times: the callbacks between them are no part of them.
+    const std::size_t kernels = state.plan.kernels.size();
+    for (std::size_t run = 0; run < runs_us.size(); ++run) {
+      const float* row = samples.kernel_us.data() + run * kernels;
+      runs_us[run] = std::accumulate(row, row + kernels, 0.0);
+      for (std::size_t k = 0; k < kernels; ++k) {
+        (run == 0 ? state.cold : state.hot)[k].push_back({row[k], column, round_});
+        if (state.keys[k] < 0) continue;
+        SharedKernel& shared = pool_[state.keys[k]];
+        Quantity& quantity = run == 0 ? shared.cold : shared.hot;
+        if (quantity.wanted(precision_)) quantity.add({row[k], column, round_});
+      }
+    }
+  } else {
+    const bool is_reference = reference_ >= 0 && &state == &items_[static_cast<std::size_t>(reference_)];
+    for (std::size_t run = 0; run < runs_us.size(); ++run) {
+      if (is_reference && run > 0) reference_hot_.push_back({static_cast<float>(runs_us[run]), column, round_});
+      Quantity& quantity = run == 0 ? state.total_cold : state.total_hot;
+      const bool wanted = state.phase == Phase::kOpen && state.item->need_total && quantity.wanted(precision_);
+      if (wanted) quantity.add({static_cast<float>(runs_us[run]), column, round_});
+    }
+  }
+  scale_.add_cell(state.rows[2 * part], runs_us.front());
+  if (runs_us.size() > 1) {
+    scale_.add_cell(state.rows[2 * part + 1], median(std::span<const double>(runs_us).subspan(1)));
+  }
+}
+
+}  // namespace mmt::metering

@@ -1,0 +1,106 @@
+#include "meter/sessions.h"
+
+#include <algorithm>
+
+#include "mmt/log.h"
+
+namespace mmt::metering {
+namespace {
+
+constexpr int kCrashesAllowed = 2;
+
+std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
+  std::int64_t activations = 0;
+  for (const PlannedKernel& kernel : plan.kernels) {
+    activations += kernel.signature.input_bytes + kernel.signature.output_bytes;
+  }
+  // Tensors share memory during a run; the engine's figure bounds what is really touched.
+  if (memory_mib > 0) activations = std::min(activations, static_cast<std::int64_t>(memory_mib * 1024 * 1024));
+  return plan.weight_bytes + activations;
+}
+
+}  // namespace
+
+Outcome Sessions::failed(ItemState& state, const Error& error) {
+  Outcome outcome;
+  std::string reason = std::string(error_code_name(error.code())) + ": " + error.what();
+  if (error.code() != ErrorCode::kCrashed && error.code() != ErrorCode::kTimeout) {
+    outcome.failure = std::move(reason);
+    state.session.reset();
+    return outcome;
+  }
+  // Every session is gone with the worker; they come back when they are needed next.
+  for (ItemState& other : items_) other.session.reset();
+  engine_.restart();
+  if (++state.crashes >= kCrashesAllowed) {
+    outcome.failure = std::move(reason);
+  } else {
+    outcome.lost = true;
+    log(LogLevel::kWarning, state.item->label + ": " + reason + "; the worker was started again");
+  }
+  return outcome;
+}
+
+Outcome Sessions::open(ItemState& state) {
+  if (state.session) return {};
+  try {
+    const double resident_before = engine_.resident_mib();
+    state.session = engine_.open(state.item->path, state.item->open);
+    const SessionDesc& desc = state.session->desc();
+    if (!state.planned) {
+      state.plan = hooks_.plan(state.item->path, desc);
+      if (state.plan.kernels.size() != desc.kernels.size()) {
+        throw Error(ErrorCode::kEngine, state.item->path + ": " + std::to_string(desc.kernels.size()) +
+                                            " commands in the schedule but " + std::to_string(state.plan.kernels.size()) +
+                                            " planned kernels");
+      }
+      state.cold.resize(desc.kernels.size());
+      state.hot.resize(desc.kernels.size());
+      state.memory_mib = desc.memory_mib;
+      state.mflops = desc.mflops;
+      state.bytes_touched = bytes_of_a_run(state.plan, desc.memory_mib);
+    } else if (state.plan.kernels.size() != desc.kernels.size()) {
+      throw Error(ErrorCode::kEngine, state.item->path + ": opened again with another number of commands");
+    }
+    // The first run allocates and touches everything for the first time: it counts for nothing but the memory.
+    RunSamples first;
+    if (Outcome outcome = run(state, 1, kPlain, first); !outcome.ok()) return outcome;
+    if (!state.planned) state.resident_mib = std::max(0.0, engine_.resident_mib() - resident_before);
+    state.planned = true;
+    return {};
+  } catch (const Error& error) {
+    return failed(state, error);
+  }
+}
+
+void Sessions::check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const {
+  const auto runs = static_cast<std::size_t>(request.runs);
+  const std::size_t kernels = request.profile ? runs * state.plan.kernels.size() : 0;
+  if (samples.run_us.size() == runs && (!request.profile || samples.kernel_us.size() == kernels)) return;
+  throw Error(ErrorCode::kEngine, state.item->path + ": asked for " + std::to_string(runs) + " runs and " +
+                                      std::to_string(kernels) + " kernel times, the engine gave " +
+                                      std::to_string(samples.run_us.size()) + " and " +
+                                      std::to_string(samples.kernel_us.size()));
+}
+
+Outcome Sessions::run(ItemState& state, int runs, Part part, RunSamples& samples) {
+  const std::chrono::nanoseconds start = clock_.now();
+  try {
+    const RunRequest request{runs, part == kProfiled};
+    samples = state.session->run(request);
+    check(state, request, samples);
+  } catch (const Error& error) {
+    return failed(state, error);
+  }
+  engine_us_ += samples.timed_us;
+  bytes_touched_ += state.bytes_touched;
+  state.touched_before = bytes_touched_;
+  const double wall_us = std::chrono::duration<double, std::micro>(clock_.now() - start).count();
+  double& cost = state.cost_us[part];
+  cost = cost > 0 ? 0.75 * cost + 0.25 * wall_us / runs : wall_us / runs;
+  return {};
+}
+
+void Sessions::close(ItemState& state) { state.session.reset(); }
+
+}  // namespace mmt::metering
