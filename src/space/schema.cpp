@@ -34,8 +34,7 @@ Json key_schema(const KeyRule& rule) {
       break;
     case KeyKind::kCounts: schema = one_or_list_of({{"type", "integer"}, {"minimum", 1}}); break;
   }
-  schema["description"] = rule.description;
-  schema["examples"] = Json::array({rule.example});
+  schema["description"] = std::string(rule.description) + " Example: " + rule.example;
   return schema;
 }
 

@@ -18,10 +18,6 @@ namespace {
 constexpr const char* kMergeKey = "<<";
 constexpr const char* kTextTag = "tag:yaml.org,2002:str";
 
-SourcePlace place_of(const YAML::Mark& mark) {
-  return mark.is_null() ? SourcePlace{} : SourcePlace{mark.line + 1, mark.column + 1};
-}
-
 /// The text behind the events, for what yaml-cpp does not tell.
 class SourceText {
  public:
@@ -32,15 +28,29 @@ class SourceText {
     }
   }
 
+  /// yaml-cpp counts bytes; a column is a character. Marks mostly come in order, so the count goes on from the last one.
+  SourcePlace place(const YAML::Mark& mark) {
+    if (mark.is_null()) return {};
+    const std::size_t end = offset(mark);
+    if (mark.line != last_.line || end < last_offset_) {
+      last_ = {mark.line, 0};
+      last_offset_ = starts_[line_index(mark)];
+    }
+    for (; last_offset_ < end; ++last_offset_) {
+      if ((static_cast<unsigned char>(text_[last_offset_]) & 0xC0) != 0x80) ++last_.column;
+    }
+    return {last_.line + 1, last_.column + 1};
+  }
+
   /// `key: null` and `key:` with nothing behind are the same event.
-  bool null_written_at(SourcePlace place) const {
-    const std::string_view rest = from(place);
+  bool null_written_at(const YAML::Mark& mark) const {
+    const std::string_view rest = text_.substr(offset(mark));
     return rest.starts_with("~") || rest.starts_with("null") || rest.starts_with("Null") || rest.starts_with("NULL");
   }
 
   /// A quoted scalar that never ends is the same event as one that ends with the file.
-  bool quote_is_closed(SourcePlace place) const {
-    const std::string_view rest = from(place);
+  bool quote_is_closed(const YAML::Mark& mark) const {
+    const std::string_view rest = text_.substr(offset(mark));
     if (rest.empty() || (rest[0] != '"' && rest[0] != '\'')) return true;
     const bool escapes = rest[0] == '"';
     for (std::size_t i = 1; i < rest.size(); ++i) {
@@ -55,23 +65,23 @@ class SourceText {
   }
 
  private:
-  std::string_view from(SourcePlace place) const {
-    if (place.line < 1 || static_cast<std::size_t>(place.line) > starts_.size()) return {};
-    std::size_t at = starts_[static_cast<std::size_t>(place.line) - 1];
-    for (int column = 1; column < place.column && at < text_.size(); ++column) {
-      ++at;
-      while (at < text_.size() && (static_cast<unsigned char>(text_[at]) & 0xC0) == 0x80) ++at;
-    }
-    return text_.substr(std::min(at, text_.size()));
+  std::size_t line_index(const YAML::Mark& mark) const {
+    return std::min(static_cast<std::size_t>(std::max(mark.line, 0)), starts_.size() - 1);
+  }
+
+  std::size_t offset(const YAML::Mark& mark) const {
+    return std::min(starts_[line_index(mark)] + static_cast<std::size_t>(std::max(mark.column, 0)), text_.size());
   }
 
   std::string_view text_;
   std::vector<std::size_t> starts_;  ///< Offset of each line.
+  SourcePlace last_{-1, 0};          ///< From 0, as yaml-cpp counts lines.
+  std::size_t last_offset_ = 0;
 };
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const Reporter& reporter, std::string_view text) : reporter_(reporter), text_(text) {}
+  TreeBuilder(const Reporter& reporter, SourceText& text) : reporter_(reporter), text_(text) {}
 
   NodePtr take_root() { return root_; }
 
@@ -80,21 +90,21 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     auto node = std::make_shared<Node>();
-    node->place = place_of(mark);
-    if (text_.null_written_at(node->place)) type_plain_scalar(reporter_, "null", *node);
+    node->place = text_.place(mark);
+    if (text_.null_written_at(mark)) type_plain_scalar(reporter_, "null", *node);
     finish(node, anchor);
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     auto node = std::make_shared<Node>();
-    node->place = place_of(mark);
+    node->place = text_.place(mark);
     node->text = value;
     if (tag == "?" && !awaits_key()) {
       type_plain_scalar(reporter_, value, *node);
     } else {
       if (tag != "?" && tag != "!" && tag != kTextTag) refuse_tag(node->place, tag);
-      if (!text_.quote_is_closed(node->place)) {
+      if (!text_.quote_is_closed(mark)) {
         reporter_.fail(node->place, pending_key(), path(), "broken YAML, a quoted text that does not end; close the quote");
       }
       node->kind = NodeKind::kString;
@@ -106,10 +116,10 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) {
-      reporter_.fail(place_of(mark), pending_key(), path(),
+      reporter_.fail(text_.place(mark), pending_key(), path(),
                      "this alias (*) stands inside the value that it refers to; write the value out");
     }
-    place_value(found->second, place_of(mark));
+    place_value(found->second, text_.place(mark));
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -157,7 +167,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, NodeKind kind) {
-    const SourcePlace place = place_of(mark);
+    const SourcePlace place = text_.place(mark);
     if (awaits_key()) reporter_.fail(place, "", path(), "a key must be a name, not a list or a mapping");
     if (!tag.empty() && tag != "?" && tag != "!") refuse_tag(place, tag);
     Frame frame;
@@ -239,7 +249,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   const Reporter& reporter_;
-  SourceText text_;
+  SourceText& text_;
   std::vector<Frame> frames_;
   std::unordered_map<YAML::anchor_t, NodePtr> anchors_;
   NodePtr root_;
@@ -259,13 +269,14 @@ std::string cure_for(const std::string& message) {
 
 NodePtr read_yaml(const Reporter& reporter, std::string_view text) {
   check_text(reporter, text);
+  SourceText source(text);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder(reporter, text);
+    TreeBuilder builder(reporter, source);
     if (!parser.HandleNextDocument(builder)) return std::make_shared<Node>();
     NodePtr root = builder.take_root();
-    TreeBuilder more(reporter, text);
+    TreeBuilder more(reporter, source);
     if (parser.HandleNextDocument(more)) {
       const NodePtr second = more.take_root();
       reporter.fail(second ? second->place : SourcePlace{}, "", "",
@@ -273,7 +284,7 @@ NodePtr read_yaml(const Reporter& reporter, std::string_view text) {
     }
     return root ? root : std::make_shared<Node>();
   } catch (const YAML::Exception& error) {
-    reporter.fail(place_of(error.mark), "", "", "broken YAML, " + error.msg + cure_for(error.msg));
+    reporter.fail(source.place(error.mark), "", "", "broken YAML, " + error.msg + cure_for(error.msg));
   }
 }
 

@@ -43,6 +43,12 @@ TEST(SpaceErrors, BrokenYaml) {
   EXPECT_THAT(message_of("m: {C: {a: 1, input_shape: [[1]]}}\n---\nn: 1\n"), HasSubstr("second document"));
 }
 
+TEST(SpaceErrors, ColumnsCountCharacters) {
+  EXPECT_THAT(message_of("m: {A: {a: [\"äöü\", yes], input_shape: [[1], [2]]}}\n"), StartsWith("ops.yaml:1:20: "));
+  EXPECT_THAT(message_of("m:\n  C:\n    a: [\"ä\", null, \"ö\", null]\n    input_shape: [[1], x]\n"),
+              StartsWith("ops.yaml:4:24: "));
+}
+
 TEST(SpaceErrors, Tabs) {
   EXPECT_THAT(message_of("m:\n\tC:\n"), AllOf(StartsWith("ops.yaml:2:1: a tab"), HasSubstr("spaces")));
   EXPECT_THAT(message_of("m:\n  C:\n  \ta: 1\n"), StartsWith("ops.yaml:3:3: a tab"));
