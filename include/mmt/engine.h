@@ -79,7 +79,9 @@ struct SessionDesc {
 struct InputSpec {
   std::string name;                 ///< Empty: by position.
   std::vector<int> shape;           ///< Empty: as in the model. Otherwise the session is resized to it.
-  double low = -1.0, high = 1.0;    ///< Uniform values in [low, high) for floats; integers in [low, high).
+  /// Uniform values in [low, high). Integer inputs: whole numbers in [low, high); with this default range they are 0,
+  /// which is a legal index into anything.
+  double low = -1.0, high = 1.0;
 };
 
 struct OpenOptions {

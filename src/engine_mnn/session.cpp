@@ -48,8 +48,9 @@ void MnnSession::prepare_inputs(const OpenOptions& options, RandomPool& pool) {
     Input input;
     input.device = named.tensor;
     // Integers are indices more often than not: the default range must be legal for any table.
-    const bool is_default_integer = given == nullptr && type.type.code != halide_type_float;
-    input.values = pool.values(type, is_default_integer ? 0 : spec.low, is_default_integer ? 1 : spec.high, count);
+    const InputSpec defaults;
+    const bool is_zero = type.type.code != halide_type_float && spec.low == defaults.low && spec.high == defaults.high;
+    input.values = pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high, count);
     for (int f = 0; f < kFillings; ++f) {
       const std::size_t place = next_random(state) % RandomPool::kSpread / 16 * 16;  // keeps cache lines aligned
       input.fillings.push_back(host_tensor(input.device, input.values->data() + place * type.bytes()));
