@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,96 +15,18 @@ import torch
 from mmt._core import space as core
 from mmt.errors import mmt_error
 from mmt.manifest import Manifest, read_manifest, write_manifest
-from mmt.space import ResolvedSpace, check_size, load, resolve
-from mmt.space.drops import Dropped, DropReport
+from mmt.space import ResolvedSpace, check_size, from_keywords, load, resolve
 from mmt.space.imports import beside
 from mmt.torch_side.build import Checked, Refused, check, export_contexts, instantiate
-from mmt.torch_side.convert import contexts_for, converter_version
-from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name
+from mmt.torch_side.convert import contexts_for, converter_version, onnx_to_mnn
+from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name, input_specs
+from mmt.torch_side.operators import Failed, Fallback, GenerateReport, Operator
 from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool
 from mmt.torch_side.weights import seed_weights
 
-__all__ = ["Failed", "Fallback", "GenerateReport", "Operator", "captured_folder", "convert_operators", "generate"]
+__all__ = ["GenerateReport", "captured_folder", "convert_operators", "export_model", "generate", "generate_class"]
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass
-class Operator:
-    """One operator that is to be in the folder, given as a class with parameters or as a module.
-
-    `cls` and `parameters`: built here (to be checked) and in a worker process (to be converted). `module`: converted
-    as it is; `reseed` gives it seeded weights first (in place). `captured_id`: fingerprint of an instance that scan
-    captured, to be found in this folder or in `captured_in`. `ranges`: (low, high) per input, where known.
-    """
-
-    inputs: list[InputSpec]
-    class_name: str
-    cls: type[torch.nn.Module] | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)
-    search_path: list[str] = field(default_factory=list)
-    module: torch.nn.Module | None = None
-    reseed: bool = False
-    captured_id: str = ""
-    captured_in: list[Path] = field(default_factory=list)
-    ranges: list[tuple[float, float]] | None = None
-    kind: str = "module"
-    origin: str = "yaml"
-    fingerprint: str = ""
-    place: str = ""
-
-    def __str__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
-        inputs = f" on {', '.join(map(str, self.inputs))}" if self.inputs else ""
-        return f"{self.class_name}({arguments or self.captured_id}){inputs}"
-
-    def dropped(self, stage: str, reason: str) -> Dropped:
-        return Dropped(self.class_name, self.parameters, [list(spec.shape) for spec in self.inputs],
-                       [spec.dtype for spec in self.inputs], stage, reason, self.place)
-
-
-@dataclass(frozen=True)
-class Fallback:
-    """An operator that MMT's own graph writer left to PyTorch's exporter, and why."""
-
-    operator: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An operator that could not be converted."""
-
-    operator: str
-    fingerprint: str
-    reason: str
-    place: str = ""
-
-
-@dataclass
-class GenerateReport:
-    """What a call did: `total` = new + reused + duplicates + dropped + failed (counts).
-
-    `dropped`: combinations that the class itself does not accept. `failed`: operators without a model.
-    """
-
-    folder: str
-    total: int = 0
-    new: int = 0
-    reused: int = 0
-    duplicates: int = 0
-    dropped: DropReport = field(default_factory=DropReport)
-    failed: list[Failed] = field(default_factory=list)
-    fallbacks: list[Fallback] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        parts = [f"{self.total} operators in {self.seconds:.1f} s: {self.new} new, {self.reused} reused"]
-        counts = (("duplicates", self.duplicates), ("dropped", len(self.dropped)), ("failed", len(self.failed)))
-        parts += [f"{count} {name}" for name, count in counts if count]
-        if self.fallbacks:
-            parts.append(f"{len(self.fallbacks)} through PyTorch's exporter")
-        return ", ".join(parts) + f" -> {self.folder}"
 
 
 def convert_operators(operators: Iterable[Operator], folder: str | os.PathLike[str], *, total: int = 0,
@@ -235,9 +156,9 @@ class _Run:
                     break
             else:
                 where = " or ".join(str(folder) for folder in (self._folder, *operator.captured_in))
-                self._report.failed.append(Failed(
-                    str(operator), fingerprint, f"no captured operator of this id in {where}; run `mmt scan` again with "
-                    "the model that it came from", operator.place))
+                reason = (f"no captured operator of this id in {where}; run `mmt scan` again with the model that it "
+                          "came from")
+                self._report.failed.append(Failed(str(operator), fingerprint, reason, operator.place))
         self._step(operator)
 
     def _store(self, folder: Path) -> Manifest:
@@ -364,6 +285,31 @@ def generate(space: str | os.PathLike[str] | core.Space, ops_dir: str | os.PathL
     with beside(resolved.folder):
         return convert_operators(_from_space(resolved, yes), ops_dir, total=resolved.count(), workers=workers,
                                  progress=progress)
+
+
+def generate_class(cls: type[torch.nn.Module], ops_dir: str | os.PathLike[str], space: dict[str, Any], *,
+                   yes: bool = False, workers: int | None = None, progress: Progress | None = None) -> GenerateReport:
+    """The keyword form: operators of one class, added to `ops_dir`."""
+    loaded = from_keywords(cls, **space)
+    resolved = resolve(loaded, cls=cls)
+    check_size(loaded, yes)
+    return convert_operators(_from_space(resolved, yes, "register"), ops_dir, total=resolved.count(), workers=workers,
+                             progress=progress)
+
+
+def export_model(model: torch.nn.Module, inputs: Any, path: Path, dtype: str | Sequence[str] = "float32") -> Path:
+    """Converts a whole model as it is. Raises MmtError naming the file that it was to become."""
+    from mmt.torch_side.export import to_onnx
+
+    specs = input_specs(inputs, dtype if isinstance(dtype, str) else "float32")
+    if not isinstance(dtype, str):
+        specs = [InputSpec(spec.shape, name) for spec, name in zip(specs, dtype, strict=True)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        onnx_to_mnn(to_onnx(model.eval(), specs).onnx_bytes, path)
+    except Exception as error:
+        raise mmt_error(getattr(error, "code", "unsupported"), f"{path}: {error}") from error
+    return path
 
 
 def _from_space(resolved: ResolvedSpace, yes: bool, origin: str = "yaml") -> Iterator[Operator]:

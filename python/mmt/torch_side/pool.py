@@ -52,7 +52,8 @@ class ConversionTask:
 
 @dataclass
 class Converted:
-    """What came of a task. `error`: "" or why there is no model. `exporter`: "mmt" or "torch"; `reason`: why "torch"."""
+    """What came of a task. `error`: "" or why there is no model. `exporter`: "mmt" or "torch"; `reason`: why not "mmt".
+    """
 
     models: list[ModelFile] = field(default_factory=list)
     exporter: str = ""
