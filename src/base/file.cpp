@@ -72,8 +72,8 @@ int sync_data(int descriptor) {
 
 /// Makes a new or renamed directory entry durable. Some file systems cannot flush folders; then there is nothing to do.
 void sync_folder_of(const std::string& path) {
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? std::string(".") : parent.string();
   const Descriptor descriptor(open_retrying(folder.c_str(), O_RDONLY | O_DIRECTORY));
   if (descriptor.get() < 0) fail(folder, "cannot open the folder to flush it", errno);
   if (::fsync(descriptor.get()) != 0 && errno != EINVAL && errno != ENOTSUP) {

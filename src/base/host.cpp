@@ -97,7 +97,7 @@ void read_caches(const std::string& root, HostFacts& host) {
 
 int read_virtualised(const std::string& root) {
   const std::string info = read_small_file(root + "/proc/cpuinfo", 1 << 16);
-  const std::string flags = " " + field_of(info, "flags", ':') + " ";
+  const std::string flags = std::string(" ").append(field_of(info, "flags", ':')).append(" ");
   if (flags.find(" hypervisor ") != std::string::npos) return 1;
   if (file_exists(root + "/sys/hypervisor/type")) return 1;
   const std::string dmi = root + "/sys/class/dmi/id/";
