@@ -11,6 +11,7 @@
 #include "mmt/plan_cache.h"
 #include "mmt/table.h"
 #include "mmt/table_fields.h"
+#include "mmt/table_tools.h"
 
 namespace nb = nanobind;
 
@@ -46,6 +47,21 @@ nb::object to_python(const T& value) {
   }
 }
 
+/// A configuration's row; `run.config` holds what the engine is to be opened with to measure the like again.
+nb::object config_row(const mmt::ConfigRow& config) {
+  nb::object row = to_python(config);
+  const mmt::EngineConfig& asked = config.run.config;
+  nb::dict engine;
+  engine["backend"] = asked.backend;
+  engine["threads"] = asked.threads;
+  engine["precision"] = asked.precision;
+  engine["memory"] = asked.memory;
+  engine["power"] = asked.power;
+  engine["cpus"] = asked.cpus;
+  row["run"]["config"] = engine;
+  return row;
+}
+
 /// Runs `work` without the interpreter lock and turns its result into Python objects with it.
 template <class Work>
 nb::object unlocked(Work work) {
@@ -63,6 +79,45 @@ nb::object unlocked_optional(Work work) {
     return work();
   }();
   return result ? to_python(*result) : nb::none();
+}
+
+nb::dict check(const std::string& path) {
+  mmt::TableCheck found;
+  {
+    nb::gil_scoped_release release;
+    found = mmt::check_table(path);
+  }
+  nb::list findings;
+  for (const mmt::TableFinding& finding : found.findings) {
+    nb::dict row;
+    row["severity"] = finding.severity;
+    row["kind"] = finding.kind;
+    row["subject"] = finding.subject;
+    row["text"] = finding.text;
+    findings.append(row);
+  }
+  nb::dict row;
+  row["ok"] = found.ok();
+  row["findings"] = findings;
+  row["operators"] = found.operators;
+  row["measurements"] = found.measurements;
+  row["kernels"] = found.kernels;
+  row["configs"] = found.configs;
+  return row;
+}
+
+nb::dict merge(const std::string& target, const std::vector<std::string>& sources) {
+  mmt::MergeReport report;
+  {
+    nb::gil_scoped_release release;
+    report = mmt::merge_tables(target, sources);
+  }
+  nb::dict row;
+  row["profiles"] = report.profiles;
+  row["skipped"] = report.skipped;
+  row["operators"] = report.operators;
+  row["files"] = report.files;
+  return row;
 }
 
 }  // namespace
@@ -89,14 +144,29 @@ void bind_table(nb::module_& m) {
       },
       nb::arg("folder"), "Folds ops.json and latency.jsonl of a folder into its latency.db; returns counts.");
   m.def(
-      "configs", [](const std::string& path) { return unlocked([&] { return mmt::list_configs(path); }); },
+      "configs",
+      [](const std::string& path) {
+        std::vector<mmt::ConfigRow> rows;
+        {
+          nb::gil_scoped_release release;
+          rows = mmt::list_configs(path);
+        }
+        nb::list list;
+        for (const mmt::ConfigRow& row : rows) list.append(config_row(row));
+        return list;
+      },
       nb::arg("path"), "The configurations of a table: provenance, overheads in microseconds, counts.");
+
+  m.def("check", &check, nb::arg("path"), "Findings (severity, kind, subject, text), counts and whether all is well.");
+  m.def("merge", &merge, nb::arg("target"), nb::arg("sources"),
+        "Takes operators and measurements of other folders over; returns counts.");
+  m.attr("VIEWS") = nb::cast(mmt::record_views());
 
   nb::class_<LatencyTable>(m, "LatencyTable", "A latency table, opened for reading. Times are in microseconds.")
       .def_static("open", &LatencyTable::open, nb::arg("path"), nb::arg("config_id") = "",
                   nb::call_guard<nb::gil_scoped_release>(),
                   "Opens an operator folder, its latency.db, or a name inside the folder that stands for it.")
-      .def_prop_ro("config", [](LatencyTable& table) { return to_python(table.config()); })
+      .def_prop_ro("config", [](LatencyTable& table) { return config_row(table.config()); })
       .def_prop_ro("path", &LatencyTable::path)
       .def_prop_ro("folder", &LatencyTable::folder)
       .def(

@@ -68,10 +68,10 @@ void Builder::add(const OperatorEntry& entry) {
   insert_operator_.bind(entry.error).run();
 }
 
-int Builder::config_number(const Provenance& run) {
-  const std::string id = run.config_id();
+int Builder::config_number(const JournalEntry& entry) {
+  const std::string id = entry.config_id.empty() ? entry.run.config_id() : entry.config_id;
   const int number = config_numbers_.try_emplace(id, static_cast<int>(config_numbers_.size()) + 1).first->second;
-  configs_[number] = {id, run};  // The latest run describes the configuration.
+  configs_[number] = {id, entry.run};  // The latest run describes the configuration.
   return number;
 }
 
@@ -112,7 +112,7 @@ bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile
 void Builder::add(const JournalEntry& entry) {
   const ModelProfile& profile = entry.profile;
   const Blob16 fingerprint = identity(profile.fingerprint, "the journal's fingerprint");
-  const int config = config_number(entry.run);
+  const int config = config_number(entry);
   const std::int64_t operator_no = operator_number(fingerprint);
   if (!make_room(config, operator_no, profile)) return;
 

@@ -38,7 +38,7 @@ class Builder {
     Provenance run;
   };
 
-  int config_number(const Provenance& run);
+  int config_number(const JournalEntry& entry);
   std::int64_t operator_number(const Blob16& fingerprint);
   std::int64_t kernel_number(const KernelSignature& signature);
   /// False: what is there already is to be kept. Otherwise its rows are gone.

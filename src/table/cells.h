@@ -23,6 +23,11 @@ Layout layout_from_name(const std::string& name);
 KernelRole role_from_name(const std::string& name);
 
 template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+
+template <class T>
 struct IsStructList : std::false_type {};
 template <class T>
 struct IsStructList<std::vector<T>> : std::bool_constant<HasFields<T>> {};

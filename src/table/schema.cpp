@@ -1,5 +1,6 @@
 #include "table/schema.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace {
 struct Column {
   std::string name;
   std::string type;
+  std::optional<CellKind> kind = std::nullopt;
 };
 using Columns = std::vector<Column>;
 
@@ -21,7 +23,11 @@ Columns columns_of(const Fields& fields) {
   T object{};
   auto visit = [&](std::string_view prefix, std::string_view name, const auto& value) {
     const std::string whole = prefix.empty() ? std::string(name) : std::string(prefix) + "_" + std::string(name);
-    columns.push_back({whole, sql_type<std::remove_cvref_t<decltype(value)>>()});
+    using Value = std::remove_cvref_t<decltype(value)>;
+    Column column{whole, sql_type<Value>()};
+    if (std::is_same_v<Value, bool>) column.kind = CellKind::kBoolean;
+    if (IsVector<Value>::value || whole == "parameters") column.kind = CellKind::kJson;
+    columns.push_back(column);
   };
   walk_cells(fields, object, visit);
   return columns;
@@ -129,6 +135,20 @@ std::string views_sql() {
          " FROM operator_kernel p JOIN operator o ON o.operator_no = p.operator_no"
          " JOIN kernel k ON k.kernel_no = p.kernel_no JOIN config c ON c.config_no = p.config_no;\n"
          "CREATE VIEW configs AS SELECT " + join(config_table()) + " FROM config;\n";
+}
+
+const std::map<std::string, CellKind>& special_columns() {
+  static const std::map<std::string, CellKind> kinds = [] {
+    std::map<std::string, CellKind> found;
+    for (const Columns& columns : {config_table(), operator_columns(), measurement_columns(), kernel_columns(), cost_columns(),
+                                   used_kernel_columns(), port_columns()}) {
+      for (const Column& column : columns) {
+        if (column.kind) found.emplace(column.name, *column.kind);
+      }
+    }
+    return found;
+  }();
+  return kinds;
 }
 
 std::string insert_config_sql() { return insert("config", config_table()); }

@@ -1,6 +1,7 @@
 // The SQL of latency.db, generated from the field list. Documented in docs/formats_table.md.
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,10 @@ inline constexpr int kApplicationId = 0x4d4d544c;
 std::string tables_sql();
 std::string indexes_sql();
 std::string views_sql();
+
+/// Columns of the views whose values are more than SQLite's types say.
+enum class CellKind { kBoolean, kJson };
+const std::map<std::string, CellKind>& special_columns();
 
 /// Statements of the writer; parameters in field-list order.
 std::string insert_config_sql();
