@@ -105,14 +105,32 @@ class Server {
 };
 
 /// Ends the process where the parent vanishes while a call hangs. It sleeps in the kernel and disturbs no measurement.
-void watch_parent(int in_fd, const std::shared_ptr<std::atomic<bool>>& is_busy) {
-  std::thread([in_fd, is_busy] {
+void watch_parent(int in_fd, const std::shared_ptr<std::atomic<bool>>& is_done) {
+  std::thread([in_fd, is_done] {
     pollfd item{in_fd, 0, 0};
     while (poll(&item, 1, -1) < 0) {
     }
-    for (int tenth = 0; tenth < 5 && is_busy->load(); ++tenth) std::this_thread::sleep_for(milliseconds(100));
-    if (is_busy->load()) _exit(1);
+    // Time to end in the ordinary way. A request may still wait in the pipe: nobody wants its answer.
+    for (int tenth = 0; tenth < 5; ++tenth) {
+      if (is_done->load()) return;
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    if (!is_done->load()) _exit(1);
   }).detach();
+}
+
+int serve_all(int in_fd, int out_fd, const EngineFactory& factory) {
+  std::unique_ptr<Server> server;
+  const Frame hello = answered([&]() -> Frame {
+    server = std::make_unique<Server>(factory());
+    return {{{"ok", true}, {"facts", server->engine().facts()}}, {}};
+  });
+  if (!write_frame(out_fd, hello) || server == nullptr) return 1;
+  Frame request;
+  while (read_frame(in_fd, milliseconds(-1), request) == ReadResult::kFrame) {
+    if (!write_frame(out_fd, answered([&] { return server->serve(request); }))) return 1;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -120,26 +138,11 @@ void watch_parent(int in_fd, const std::shared_ptr<std::atomic<bool>>& is_busy) 
 int worker_main(int in_fd, int out_fd, const EngineFactory& factory) {
   // Control-C reaches the whole process group; what it means is the parent's decision.
   ::signal(SIGINT, SIG_IGN);
-  const auto is_busy = std::make_shared<std::atomic<bool>>(true);
-  watch_parent(in_fd, is_busy);
-
-  std::unique_ptr<Server> server;
-  const Frame hello = answered([&]() -> Frame {
-    server = std::make_unique<Server>(factory());
-    return {{{"ok", true}, {"facts", server->engine().facts()}}, {}};
-  });
-  is_busy->store(false);
-  if (!write_frame(out_fd, hello)) return 1;
-  if (server == nullptr) return 1;
-
-  Frame request;
-  while (read_frame(in_fd, milliseconds(-1), request) == ReadResult::kFrame) {
-    is_busy->store(true);
-    const Frame answer = answered([&] { return server->serve(request); });
-    is_busy->store(false);
-    if (!write_frame(out_fd, answer)) return 1;
-  }
-  return 0;
+  const auto is_done = std::make_shared<std::atomic<bool>>(false);
+  watch_parent(in_fd, is_done);
+  const int code = serve_all(in_fd, out_fd, factory);
+  is_done->store(true);
+  return code;
 }
 
 }  // namespace mmt

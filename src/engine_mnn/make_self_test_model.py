@@ -28,13 +28,15 @@ class SelfTest(nn.Module):
 
 
 def main() -> None:
-    import MNN  # noqa: F401  (the converter module needs it loaded)
-    import _tools
+    import MNN  # noqa: F401  (the converter module needs it loaded first)
+
+    import _tools  # isort: skip
 
     with tempfile.TemporaryDirectory() as folder:
         onnx, mnn = Path(folder, "m.onnx"), Path(folder, "m.mnn")
-        torch.onnx.export(SelfTest().eval(), torch.zeros(1, 3, 4, 5), onnx, dynamo=False, input_names=["x"],
-                          output_names=["y"])
+        torch.onnx.export(
+            SelfTest().eval(), torch.zeros(1, 3, 4, 5), onnx, dynamo=False, input_names=["x"], output_names=["y"]
+        )
         _tools.mnnconvert(["", "-f", "ONNX", "--modelFile", str(onnx), "--MNNModel", str(mnn), "--bizCode", "mmt"])
         data = mnn.read_bytes()
     lines = [

@@ -65,8 +65,12 @@ void MnnSession::fail(const std::string& doing, int code) const {
 }
 
 void MnnSession::fill_inputs() {
-  for (Input& input : inputs_)
-    if (!input.device->copyFromHostTensor(input.fillings[next_filling_].get())) fail("filling the inputs", -1);
+  for (Input& input : inputs_) {
+    if (!input.device->copyFromHostTensor(input.fillings[next_filling_].get()))
+      throw Error(ErrorCode::kEngine, origin_ + ": the inputs cannot be filled");
+    // An upload that is still under way would be charged to the run.
+    if (synchronise_) input.device->wait(MNN::Tensor::MAP_TENSOR_WRITE, true);
+  }
   next_filling_ = (next_filling_ + 1) % kFillings;
 }
 
@@ -140,7 +144,8 @@ std::vector<std::vector<float>> MnnSession::compute(const std::vector<std::vecto
     std::vector<std::uint8_t> bytes(count * type.bytes());
     for (std::size_t e = 0; e < count; ++e) store_element(bytes.data(), e, type, values[i][e]);
     const HostTensor host = host_tensor(device, bytes.data());
-    if (host == nullptr || !device->copyFromHostTensor(host.get())) fail("filling the inputs", -1);
+    if (host == nullptr || !device->copyFromHostTensor(host.get()))
+      throw Error(ErrorCode::kEngine, origin_ + ": the inputs cannot be filled");
   }
   execute();
   std::vector<std::vector<float>> results;
@@ -151,7 +156,8 @@ std::vector<std::vector<float>> MnnSession::compute(const std::vector<std::vecto
     const std::size_t count = element_count(output.tensor->shape());
     std::vector<std::uint8_t> bytes(count * type.bytes());
     const HostTensor host = host_tensor(output.tensor, bytes.data());
-    if (host == nullptr || !output.tensor->copyToHostTensor(host.get())) fail("reading the outputs", -1);
+    if (host == nullptr || !output.tensor->copyToHostTensor(host.get()))
+      throw Error(ErrorCode::kEngine, origin_ + ": the outputs cannot be read");
     std::vector<float>& result = results.emplace_back(count);
     for (std::size_t e = 0; e < count; ++e) result[e] = static_cast<float>(load_element(bytes.data(), e, type));
   }

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import nn
 from mmt._core import MmtError
 from mmt._core import engine as core_engine
 from mmt.engine import Engine, EngineConfig, InputSpec, default_engine, plugin_path, wheel_info
-from mmt.engine.default import PLUGIN_VARIABLE, worker_command
+from mmt.engine.default import PLUGIN_VARIABLE, worker_command, worker_environment
 
 
 class Joined(nn.Module):
@@ -48,8 +47,9 @@ def make_modules() -> None:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with <name>.mnn for every entry of MODULES."""
-    import MNN  # noqa: F401  (the converter module needs it loaded)
-    import _tools
+    import MNN  # noqa: F401  (the converter module needs it loaded first)
+
+    import _tools  # isort: skip
 
     make_modules()
     folder = tmp_path_factory.mktemp("models")
@@ -89,10 +89,10 @@ def worker_pids() -> set[int]:
     return pids
 
 
-def start_alone(**options: float) -> tuple[Engine, int]:
+def start_alone(config: EngineConfig | None = None, **options: float) -> tuple[Engine, int]:
     """A new engine and the process behind it."""
     before = worker_pids()
-    engine = default_engine(**options)
+    engine = default_engine(config, **options)
     (pid,) = worker_pids() - before
     return engine, pid
 
@@ -257,6 +257,14 @@ def test_hanging_worker_is_ended(models: Path) -> None:
     assert pid not in worker_pids()
 
 
+def test_worker_stays_on_its_processors(models: Path) -> None:
+    allowed = min(os.sched_getaffinity(0))
+    engine, pid = start_alone(EngineConfig(cpus=[allowed], threads=2))
+    threads = {int(path.name): os.sched_getaffinity(int(path.name)) for path in Path(f"/proc/{pid}/task").iterdir()}
+    assert threads[pid] == {allowed}
+    assert engine.open(str(models / "head.mnn")).run(20)["migrations"] == 0
+
+
 def test_worker_ends_with_its_engine() -> None:
     engine, pid = start_alone()
     assert engine.resident_mib > 1
@@ -274,7 +282,7 @@ def test_missing_plugins_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_plugin_without_mnn_says_what_is_missing() -> None:
     command = [part for part in worker_command(EngineConfig()) if part != "--wheel"]
     with pytest.raises(MmtError, match="undefined symbol") as caught:
-        core_engine.start_worker_engine(command, env=[f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"])
+        core_engine.start_worker_engine(command, env=worker_environment())
     assert caught.value.code == "unsupported"
 
 
@@ -286,7 +294,7 @@ def test_other_versions_of_mnn_are_refused(tmp_path: Path) -> None:
     source.write_text('const char* _ZN3MNN10getVersionEv(void) { return "9.8.7"; }\n')
     library = tmp_path / "version.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
-    env = [f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}", f"LD_PRELOAD={library}"]
+    env = [*worker_environment(), f"LD_PRELOAD={library}"]
     with pytest.raises(MmtError, match=r"MNN 9\.8\.7 is not supported.*3\.6\.1") as caught:
         core_engine.start_worker_engine(worker_command(EngineConfig()), env=env)
     assert caught.value.code == "unsupported"

@@ -34,7 +34,7 @@ def plugin_path() -> tuple[Path, bool]:
     # Beside the extension module: that is the installed package, or the staged one of a build folder.
     path = Path(_engine_module_file()).with_name(WHEEL_PLUGIN_NAME)
     if not path.is_file():
-        raise mmt_error("not_found", f"{path}: the engine plugin is missing; install MMT again, or build all its targets")
+        raise mmt_error("not_found", f"{path}: the engine plugin is missing; install MMT again or build all targets")
     return path, True
 
 
@@ -66,7 +66,8 @@ def wheel_info() -> dict[str, object]:
 def worker_command(config: _engine.EngineConfig) -> list[str]:
     """The command line of the worker process for `config`."""
     path, on_wheel = plugin_path()
-    command = [sys.executable, "-m", "mmt.engine.worker", "--plugin", str(path), "--config", config.to_json()]
+    # -P: modules that lie in the current folder must not come before those of Python itself.
+    command = [sys.executable, "-P", "-m", "mmt.engine.worker", "--plugin", str(path), "--config", config.to_json()]
     return [*command, "--wheel"] if on_wheel else command
 
 
@@ -81,12 +82,12 @@ def default_engine(
     """
     return _engine.start_worker_engine(
         worker_command(config or _engine.EngineConfig()),
-        env=[f"PYTHONPATH={os.pathsep.join(_search_path())}"],
+        env=worker_environment(),
         start_timeout_s=start_timeout_s,
         call_timeout_s=call_timeout_s,
     )
 
 
-def _search_path() -> list[str]:
+def worker_environment() -> list[str]:
     """This process's module path, so that the worker finds the same packages however they were found here."""
-    return [entry for entry in sys.path if entry]
+    return ["PYTHONPATH=" + os.pathsep.join(entry or os.getcwd() for entry in sys.path)]
