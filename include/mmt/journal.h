@@ -18,6 +18,7 @@ namespace mmt {
 
 struct JournalEntry {
   Provenance run;
+  std::string config_id;  ///< Of `run`, as its lines say.
   ModelProfile profile;
 };
 

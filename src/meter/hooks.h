@@ -7,6 +7,7 @@
 
 #include "mmt/kernel.h"
 #include "mmt/meter.h"
+#include "mmt/meter_folder.h"
 
 namespace mmt::metering {
 
@@ -19,6 +20,8 @@ struct Hooks {
   std::function<std::string()> utc_now;
   /// Keys of kernels that are known well enough from before (not measured for their own sake).
   std::vector<std::string> known_kernels;
+  /// Takes the place of MeterOptions::reference where it has a path: a reference with inputs of its own.
+  MeterItem reference;
   /// Median of the reference model's hot runs in an earlier run that this one continues; 0: there is none.
   double reference_us = 0;
 };
@@ -30,5 +33,13 @@ std::string utc_text();
 MeterResult meter_with(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items,
                        const MeterOptions& options, Clock& clock, const ProfileSink& sink, const ProgressHook& progress,
                        const StopHook& stop);
+
+/// meter_folder() and meter_models() of mmt/meter_folder.h with some of their surroundings given.
+FolderReport meter_folder_with(const Hooks& hooks, const std::string& folder, Engine& engine,
+                               const FolderOptions& options, Clock& clock, const ProgressHook& progress,
+                               const StopHook& stop);
+FolderReport meter_models_with(const Hooks& hooks, const std::vector<ModelFile>& models,
+                               const std::string& journal_folder, Engine& engine, const FolderOptions& options,
+                               Clock& clock, const ProgressHook& progress, const StopHook& stop);
 
 }  // namespace mmt::metering

@@ -116,7 +116,7 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
   if (!stream) throw Error(ErrorCode::kIo, path + ": cannot be opened for reading");
 
   JournalEntry entry;
-  std::string config;  // Of the run line that the following profiles belong to; empty: none yet.
+  std::string& config = entry.config_id;  // Of the run that the following profiles belong to; empty: none yet.
   bool is_profile = false;
   const auto take = [&](const std::string& text) -> std::string {
     is_profile = false;

@@ -52,11 +52,13 @@ Run::Run(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items
       random_(options.seed),
       per_kernel_(engine.facts().per_kernel),
       start_(clock.now()) {
-  items_.resize(items.size() + (options.reference.empty() ? 0 : 1));  // Never again: states are referred to.
+  reference_item_ = hooks.reference;
+  if (reference_item_.path.empty()) reference_item_.path = options.reference;
+  const bool has_own_reference = !reference_item_.path.empty();
+  items_.resize(items.size() + (has_own_reference ? 1 : 0));  // Never again: states are referred to.
   for (std::size_t i = 0; i < items.size(); ++i) items_[i].item = &items[i];
-  if (!options.reference.empty()) {
-    reference_item_.label = "reference " + options.reference;
-    reference_item_.path = options.reference;
+  if (has_own_reference) {
+    reference_item_.label = "reference " + reference_item_.path;
     own_reference_ = static_cast<int>(items.size());
     items_.back().item = &reference_item_;
     items_.back().reported = false;

@@ -19,6 +19,9 @@ void Run::leave(ItemState& state) {
 
 void Run::fail(ItemState& state, const std::string& reason) {
   state.failed = true;
+  for (ItemState& twin : items_) {  // The reference is often the file of an item: nobody waits twice for it to hang.
+    if (!twin.failed && twin.item->path == state.item->path) fail(twin, reason);
+  }
   if (state.phase == Phase::kFinished) return;  // Only a reference or filler by now: its profile is out.
   leave(state);
   if (!state.reported) {

@@ -91,6 +91,17 @@ TEST(MeterTrouble, AReferenceThatDoesNotRunIsReplaced) {
   for (const ModelProfile& profile : bench.profiles) EXPECT_GT(profile.reference_us, 0);
 }
 
+TEST(MeterTrouble, AHangingModelThatIsAlsoTheReferenceHangsOnlyTwice) {
+  Bench bench;
+  add_models(bench, 4);
+  bench.options.reference = "m0";
+  bench.engine.model("m0").open_failure = ErrorCode::kTimeout;
+  const MeterResult result = bench.run();
+  EXPECT_EQ(result.failed, 1);
+  EXPECT_EQ(result.measured, 3);
+  EXPECT_EQ(bench.engine.restarts, 2);
+}
+
 TEST(MeterTrouble, EveryModelMayFail) {
   Bench bench;
   add_models(bench, 3);

@@ -1,0 +1,62 @@
+#include "meter/resume.h"
+
+#include <set>
+
+#include "mmt/journal.h"
+#include "mmt/log.h"
+
+namespace mmt::metering {
+namespace {
+
+bool has_flag(const std::string& flags, const std::string& word) {
+  return ("," + flags + ",").find("," + word + ",") != std::string::npos;
+}
+
+}  // namespace
+
+EarlierRuns::EarlierRuns(const std::string& journal, const std::string& config_id) {
+  const JournalReport report = read_journal(journal, [&](const JournalEntry& entry) {
+    if (entry.config_id != config_id) return;
+    const ModelProfile& profile = entry.profile;
+    Row row{profile.file_sha256, profile.status, has_flag(profile.flags, "few"), profile.hot.median_us, {}};
+    for (const KernelProfile& kernel : profile.kernels) {
+      if (kernel.kernel.role != KernelRole::kStub) row.kernels.push_back(kernel.kernel.signature.key);
+    }
+    rows_[{profile.fingerprint, profile.context}] = std::move(row);
+  });
+  if (report.dropped > 0) {
+    log(LogLevel::kWarning, journal + ": " + std::to_string(report.dropped) +
+                                " lines are damaged and count as not measured; the first: " + report.first_drop);
+  }
+}
+
+const EarlierRuns::Row* EarlierRuns::find(const MeterItem& item) const {
+  const auto found = rows_.find({item.fingerprint, item.context});
+  if (found == rows_.end() || found->second.file_sha256 != item.file_sha256) return nullptr;
+  return &found->second;
+}
+
+std::vector<MeterItem> EarlierRuns::skip_done(const std::vector<MeterItem>& items, bool retry_failed) const {
+  std::vector<MeterItem> left;
+  for (const MeterItem& item : items) {
+    const Row* row = find(item);
+    const bool done = row != nullptr && (row->status == "ok" ? !row->few : !retry_failed);
+    if (!done) left.push_back(item);
+  }
+  return left;
+}
+
+std::vector<std::string> EarlierRuns::known_kernels() const {
+  std::set<std::string> keys;
+  for (const auto& [identity, row] : rows_) {
+    if (row.status == "ok" && !row.few) keys.insert(row.kernels.begin(), row.kernels.end());
+  }
+  return {keys.begin(), keys.end()};
+}
+
+double EarlierRuns::hot_us(const MeterItem& item) const {
+  const Row* row = find(item);
+  return row != nullptr && row->status == "ok" ? row->hot_us : 0;
+}
+
+}  // namespace mmt::metering

@@ -1,0 +1,40 @@
+// What an earlier run left: finished items, known kernels, the level of its scale.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mmt/meter.h"
+
+namespace mmt::metering {
+
+class EarlierRuns {
+ public:
+  /// Reads the journal's lines of one configuration; the last line of an item counts.
+  EarlierRuns(const std::string& journal, const std::string& config_id);
+
+  /// Removes the items that need not be measured again: the same file, finished, with enough samples. Failed ones stay
+  /// removed unless `retry_failed`.
+  std::vector<MeterItem> skip_done(const std::vector<MeterItem>& items, bool retry_failed) const;
+
+  /// Kernels that finished items know well enough.
+  std::vector<std::string> known_kernels() const;
+
+  /// Median of the item's hot runs on the common scale; 0 where it was not measured.
+  double hot_us(const MeterItem& item) const;
+
+ private:
+  struct Row {
+    std::string file_sha256, status;
+    bool few = false;
+    double hot_us = 0;
+    std::vector<std::string> kernels;
+  };
+  const Row* find(const MeterItem& item) const;
+
+  std::map<std::pair<std::string, std::string>, Row> rows_;  ///< By fingerprint and context.
+};
+
+}  // namespace mmt::metering
