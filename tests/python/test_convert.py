@@ -12,7 +12,7 @@ from torch import nn
 
 from mmt.errors import MmtError
 from mmt.torch_side.convert import contexts_for, convert_contexts, model_file_name, onnx_to_mnn
-from mmt.torch_side.pool import ConversionTask, ConverterPool
+from mmt.torch_side.pool import ConversionTask, ConverterPool, Stopped
 
 
 def onnx_of(module, *inputs):
@@ -109,7 +109,7 @@ def test_workers_share_the_tasks_and_leaving_early_ends_them(fake_worker):
     pool = ConverterPool(1, worker_module=fake_worker).__enter__()
     futures = [pool.submit(task(order, plain=b"1")) for order in ("hang", "fine")]
     pool.__exit__(KeyboardInterrupt)
-    assert all(future.cancelled() or future.result().error for future in futures)
+    assert all(future.cancelled() or isinstance(future.exception(), Stopped) for future in futures)
 
 
 def test_real_workers_convert(conv_onnx, tmp_path):

@@ -164,30 +164,57 @@ def build_recipe(recipe: dict[str, Any], expected: str, inputs: Sequence[Any]) -
     """
     search_path = recipe["search_path"]
     folder = Path(search_path[0]) if search_path else None
-    torch.manual_seed(seed_of(expected))
     target: Any = import_module(recipe["module"], folder)
     for name in recipe["class"].split("."):
         target = getattr(target, name)
     with beside(folder):
-        module = target(**recipe["parameters"]).eval()
+        module = build_seeded(target, recipe["parameters"], expected)
     found = fingerprint(module, input_specs(inputs))
     if found != expected:
         raise mmt_error("invalid_argument", f"{recipe['module']}.{recipe['class']} builds another operator in a worker "
                         f"process ({inspect.getsourcefile(target)}); its configuration depends on the process")
-    seed_weights(module, expected)
     return module
+
+
+def build_seeded(cls: type[torch.nn.Module], parameters: dict[str, Any], identity: str) -> torch.nn.Module:
+    """Builds a module in evaluation mode with weights that follow from `identity` (see mmt.torch_side.weights)."""
+    module = _built_empty(cls, parameters)
+    if module is None:
+        torch.manual_seed(seed_of(identity))
+        module = cls(**parameters).eval()
+    seed_weights(module, identity)
+    return module
+
+
+def _built_empty(cls: type[torch.nn.Module], parameters: dict[str, Any]) -> torch.nn.Module | None:
+    """The module without initial weights, which would be overwritten anyway; None where it holds anything else."""
+    try:
+        with torch.device("meta"):
+            module = cls(**parameters).eval()
+    except Exception:  # a constructor that computes; the caller builds for real and meets any true refusal
+        return None
+    for part in module.modules():
+        others = [value for name, value in vars(part).items() if name not in _TENSOR_HOLDERS]
+        if not set(part._buffers) <= _STATISTICS or next(tensors_in(others), None) is not None:
+            return None
+    if not all(parameter.is_floating_point() for parameter in module.parameters()):
+        return None
+    module = module.to_empty(device="cpu")
+    for name, buffer in module.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            buffer.zero_()
+    return module
+
+
+_TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "_flat_weights"}
+_STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 
 
 def export_contexts(module: torch.nn.Module, inputs: Sequence[Any], contexts: Sequence[str]) \
         -> tuple[dict[str, bytes], str, str]:
     """ONNX bytes per context, which exporter wrote them ("mmt", "torch") and why not "mmt" ("")."""
-    from mmt.torch_side.export import to_onnx
+    from mmt.torch_side.export import onnx_of_contexts
 
-    specs = input_specs(inputs)
-    onnx, exporter, reason = {}, "mmt", ""
-    for context in contexts:
-        result = to_onnx(module, specs, context)
-        onnx[context] = result.onnx_bytes
-        if result.exporter != "mmt":
-            exporter, reason = result.exporter, result.reason
-    return onnx, exporter, reason
+    results = onnx_of_contexts(module, input_specs(inputs), tuple(contexts))
+    first = next(iter(results.values()))
+    return {context: result.onnx_bytes for context, result in results.items()}, first.exporter, first.reason

@@ -17,11 +17,11 @@ from mmt.errors import mmt_error
 from mmt.manifest import Manifest, read_manifest, write_manifest
 from mmt.space import ResolvedSpace, check_size, from_keywords, load, resolve
 from mmt.space.imports import beside
-from mmt.torch_side.build import Checked, Refused, check, export_contexts, instantiate
+from mmt.torch_side.build import Checked, Refused, build_seeded, check, export_contexts, instantiate
 from mmt.torch_side.convert import contexts_for, converter_version, onnx_to_mnn
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name, input_specs
 from mmt.torch_side.operators import Failed, Fallback, GenerateReport, Operator
-from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool
+from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool, Stopped
 from mmt.torch_side.weights import seed_weights
 
 __all__ = ["GenerateReport", "captured_folder", "convert_operators", "export_model", "generate", "generate_class"]
@@ -186,7 +186,7 @@ class _Run:
             done = [future for future in self._pending if future.done()]
             for future in done:
                 operator, entry = self._pending.pop(future)
-                if not future.cancelled():
+                if not future.cancelled() and not isinstance(future.exception(), Stopped):
                     self._take(operator, entry, future.result())
             self._save()
             if not wait:
@@ -266,8 +266,7 @@ def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) 
     module = operator.module
     if module is None:
         assert operator.cls is not None
-        module = operator.cls(**operator.parameters).eval()
-        seed_weights(module, fingerprint)
+        module = build_seeded(operator.cls, operator.parameters, fingerprint)
     elif operator.reseed:
         seed_weights(module, fingerprint)
     return export_contexts(module, operator.inputs, tuple(contexts))

@@ -28,10 +28,14 @@ from typing import Any
 import mmt
 from mmt.torch_side.convert import ModelFile, telling_lines
 
-__all__ = ["ConversionTask", "Converted", "ConverterPool"]
+__all__ = ["ConversionTask", "Converted", "ConverterPool", "Stopped"]
 
 #: Seconds that one operator may take to export and convert.
 DEFAULT_TIMEOUT_S = 300.0
+
+
+class Stopped(Exception):
+    """The pool was left while a task was under way."""
 
 
 @dataclass
@@ -160,6 +164,9 @@ class _Worker:
         except TimeoutError:
             self._end()
             return Converted(error=f"no answer from the converter within {timeout_s:g} s")
+        except Stopped:
+            self._end()
+            raise
         except (EOFError, BrokenPipeError):
             return Converted(error=self._post_mortem())
         models = [ModelFile(**model) for model in reply.get("models", ())]
@@ -207,7 +214,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 def exchange(write_fd: int, read_fd: int, header: dict[str, Any], payload: bytes, timeout_s: float,
              stopped: Callable[[], bool]) -> dict[str, Any]:
-    """Sends one message and waits for the answer. Raises TimeoutError, EOFError, BrokenPipeError."""
+    """Sends one message and waits for the answer. Raises TimeoutError, Stopped, EOFError, BrokenPipeError."""
     write_message(write_fd, header, payload)
     deadline = time.monotonic() + timeout_s
     buffer = b""
@@ -216,7 +223,7 @@ def exchange(write_fd: int, read_fd: int, header: dict[str, Any], payload: bytes
         if left <= 0:
             raise TimeoutError
         if stopped():
-            raise TimeoutError
+            raise Stopped
         if not select.select([read_fd], [], [], min(left, 0.2))[0]:
             continue
         piece = os.read(read_fd, 1 << 16)
