@@ -1,0 +1,185 @@
+"""From torch modules to ONNX bytes: by our own writer, and by PyTorch's exporter where that does not know a function.
+
+Both are made to give the same kernels after conversion. Contexts ("plain", "packed"): see mmt/manifest.h.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from mmt.torch_side.structure import SPECS, TensorSpec, flatten, map_leaves
+from mmt.torch_side.trace import Trace, UnsupportedFunction, trace
+
+__all__ = ["CONTEXTS", "ExportResult", "onnx_of_contexts", "to_onnx", "trace_to_onnx"]
+
+CONTEXTS = ("plain", "packed")
+_FLOATS = ("float32", "float16", "bfloat16")
+
+
+@dataclass
+class ExportResult:
+    """ONNX bytes, who wrote them ("mmt" or "torch"), why not "mmt" ("" where it was), and the trace (None for "torch"
+    where the module could not be traced)."""
+
+    onnx_bytes: bytes
+    exporter: str
+    reason: str = ""
+    trace: Trace | None = None
+
+
+def to_onnx(
+    model: nn.Module,
+    inputs: Sequence[Any],
+    context: str = "plain",
+    constants_seed: int | None = None,
+    *,
+    kwargs: dict[str, Any] | None = None,
+) -> ExportResult:
+    """ONNX bytes of a module for inputs given as TensorSpec (nested as the module takes them).
+
+    `constants_seed`: write random numbers of this seed in place of the module's own (its size and speed stay).
+    Raises what the module raises for these inputs, or what PyTorch's exporter raises where that is the last resort.
+    """
+    return onnx_of_contexts(model, inputs, (context,), constants_seed, kwargs=kwargs)[context]
+
+
+def onnx_of_contexts(
+    model: nn.Module,
+    inputs: Sequence[Any],
+    contexts: Sequence[str] = CONTEXTS,
+    constants_seed: int | None = None,
+    *,
+    kwargs: dict[str, Any] | None = None,
+) -> dict[str, ExportResult]:
+    """`to_onnx` for several contexts, with one trace."""
+    traced: Trace | None = None
+    try:
+        traced = trace(model, inputs, kwargs=kwargs)
+        return {c: ExportResult(trace_to_onnx(traced, c, constants_seed), "mmt", "", traced) for c in contexts}
+    except UnsupportedFunction as error:
+        reason = str(error)
+    except RuntimeError as error:
+        if getattr(error, "code", "") != "unsupported":
+            raise
+        reason = str(error)
+    return {c: ExportResult(_torch_export(model, inputs, kwargs or {}, c), "torch", reason, traced) for c in contexts}
+
+
+def trace_to_onnx(traced: Trace, context: str = "plain", constants_seed: int | None = None) -> bytes:
+    """ONNX bytes of a trace without closed operators, by our own writer.
+
+    Raises MmtError (code "unsupported") where a function has no ONNX form.
+    """
+    from mmt._core import onnx
+
+    if context not in CONTEXTS:
+        raise ValueError(f"context {context!r} is unknown; there are {', '.join(CONTEXTS)}")
+    used = {traced.values[value][2] for node in traced.nodes for value in node.inputs if value >= 0}
+    used.update(traced.values[value][2] for value in traced.outputs)
+    kept: list[torch.Tensor] = []  # what the addresses point into
+    buffers: list[tuple[int, int]] = []
+    for index, constant in enumerate(traced.constants):
+        if index not in used:
+            buffers.append((0, 0))
+            continue
+        tensor = constant.detach()
+        if tensor.is_meta or (constants_seed is not None and tensor.is_floating_point()):
+            tensor = _random_constant(constant, (constants_seed or 0) + index)
+        tensor = tensor.to("cpu").contiguous()
+        kept.append(tensor)
+        buffers.append((tensor.data_ptr(), tensor.numel() * tensor.element_size()))
+    return onnx.lower_to_onnx(traced.to_json(), buffers, context == "packed")
+
+
+def _random_constant(constant: torch.Tensor, seed: int) -> torch.Tensor:
+    """Numbers of the right kind: matrices that keep the size of what they are multiplied with, positive vectors (a
+    variance is one) around 1."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = tuple(constant.shape)
+    if not constant.dtype.is_floating_point:
+        return torch.zeros(shape, dtype=constant.dtype)
+    numbers = torch.rand(shape, generator=generator)
+    if len(shape) < 2:
+        return (numbers + 0.5).to(constant.dtype)
+    return ((numbers * 2 - 1) * math.sqrt(3 / max(1, math.prod(shape[1:])))).to(constant.dtype)
+
+
+# --- PyTorch's exporter -----------------------------------------------------------------------------------------------
+class _Stubbed(nn.Module):
+    """A module behind stubs: every float input of rank 4 passes a 1x1 max pooling named mmt_stub_<i>."""
+
+    def __init__(self, model: nn.Module, args: Sequence[Any], kwargs: dict[str, Any], packed: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._structure = (list(args), kwargs)
+        self._stubs: dict[int, nn.Module] = {}
+        for i, spec in enumerate(flatten(self._structure, SPECS)):
+            if packed and len(spec.shape) == 4 and spec.dtype in _FLOATS:
+                stub = nn.MaxPool2d(1)
+                self.add_module(f"mmt_stub_{i}", stub)
+                self._stubs[i] = stub
+
+    def forward(self, *tensors: torch.Tensor) -> Any:
+        passed = iter([self._stubs[i](x) if i in self._stubs else x for i, x in enumerate(tensors)])
+        args, kwargs = map_leaves(lambda _: next(passed), self._structure, SPECS)
+        return tuple(flatten(self.model(*args, **kwargs), torch.Tensor))
+
+
+def _torch_export(model: nn.Module, inputs: Sequence[Any], kwargs: dict[str, Any], context: str) -> bytes:
+    stubbed = _Stubbed(model, inputs, kwargs, context == "packed")
+    tensors = tuple(_tensor(spec, i) for i, spec in enumerate(flatten((list(inputs), kwargs), SPECS)))
+    training = [module for module in model.modules() if module.training]
+    target = io.BytesIO()
+    try:
+        stubbed.eval()
+        with _quiet():
+            torch.onnx.export(
+                stubbed,
+                tensors,
+                target,
+                dynamo=False,
+                opset_version=17,
+                input_names=[f"input_{i}" for i in range(len(tensors))],
+            )
+    finally:
+        for module in training:
+            module.training = True
+    data = target.getvalue()
+    for i in stubbed._stubs:
+        # The exporter names nodes by their scope, "/mmt_stub_0/MaxPool"; engines shall see a name that begins with
+        # "mmt_stub". Names of the same length can be exchanged without touching anything else in the file.
+        for old in (f"/mmt_stub_{i}/MaxPool_output_0", f"/mmt_stub_{i}/MaxPool"):
+            data = data.replace(old.encode(), (old[1:] + "_").encode())
+    return data
+
+
+def _tensor(spec: TensorSpec, seed: int) -> torch.Tensor:
+    dtype = getattr(torch, spec.dtype)
+    generator = torch.Generator().manual_seed(seed)
+    if dtype.is_floating_point:
+        return torch.randn(tuple(spec.shape), generator=generator).to(dtype)
+    return torch.randint(0, 2, tuple(spec.shape), generator=generator).to(dtype)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings and its dump of the graph where it fails."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
