@@ -89,7 +89,7 @@ class Costs {
     if (const auto found = kPerInput.find(name); found != kPerInput.end()) return found->second * in(0);
     static const std::unordered_map<std::string_view, int> kMoves = {
         {"reshape", 0}, {"permute", 0}, {"squeeze", 0}, {"unsqueeze", 0}, {"expand", 0}, {"repeat", 0}, {"cat", 0},
-        {"stack", 0}, {"split", 0}, {"unbind", 0}, {"slice", 0}, {"select", 0}, {"index_select", 0}, {"gather", 0},
+        {"stack", 0}, {"split", 0}, {"chunk", 0}, {"unbind", 0}, {"slice", 0}, {"select", 0}, {"index_select", 0}, {"gather", 0},
         {"flip", 0}, {"roll", 0}, {"pad", 0}, {"pixel_shuffle", 0}, {"pixel_unshuffle", 0}, {"channel_shuffle", 0},
         {"embedding", 0}, {"cast", 0}, {"topk", 0}, {"sort", 0}, {"tril", 0}, {"triu", 0}};
     return kMoves.count(name) != 0 ? 0 : out();  // everything else works element by element

@@ -176,7 +176,8 @@ void where(Call& c) {
 
 void masked_fill(Call& c) {
   if (c.dtype(1) != "bool") c.unsupported("the mask is not bool");
-  c.emit("Where", {c.in(1), c.scalar(c.real("value")), c.in(0)});
+  const std::string mask = c.step("Cast", {c.in(1)}, {{"to", element_type("bool")}});
+  c.emit("Where", {mask, c.scalar(c.real("value")), c.in(0)});
 }
 
 void triangle(Call& c) {

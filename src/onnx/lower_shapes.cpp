@@ -45,6 +45,19 @@ void stack(Call& c) {
 
 void split(Call& c) { c.emit("Split", {c.in(0), c.ints(c.list("sizes"))}, {{"axis", c.integer("axis")}}); }
 
+/// PyTorch's exporter cuts chunks out one by one, which gives other kernels than a split.
+void chunk(Call& c) {
+  const Shape sizes = c.list("sizes");
+  std::int64_t start = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const std::int64_t stop = start + sizes[i];
+    if (c.output_used(i)) {
+      c.emit_to(i, "Slice", {c.in(0), c.ints({start}), c.ints({stop}), c.ints({c.integer("axis")})});
+    }
+    start = stop;
+  }
+}
+
 void unbind(Call& c) {
   const std::int64_t axis = c.integer("axis");
   if (c.output_count() == 1) {
@@ -151,6 +164,7 @@ void add_shapes(LowerTable& t) {
   t["cat"] = cat;
   t["stack"] = stack;
   t["split"] = split;
+  t["chunk"] = chunk;
   t["unbind"] = unbind;
   t["slice"] = slice;
   t["select"] = select;

@@ -160,8 +160,10 @@ def clamp(rec: Any, input: Tensor, min: Any = None, max: Any = None) -> Any:
 
 def _clamp_by_tensors(input: Tensor, low: Any, high: Any) -> Tensor:
     if low is not None:
-        input = torch.maximum(input, torch.as_tensor(low, dtype=input.dtype))
-    return input if high is None else torch.minimum(input, torch.as_tensor(high, dtype=input.dtype))
+        input = torch.maximum(input, low) if isinstance(low, Tensor) else torch.clamp(input, min=low)
+    if high is not None:
+        input = torch.minimum(input, high) if isinstance(high, Tensor) else torch.clamp(input, max=high)
+    return input
 
 
 @records("clamp_min")

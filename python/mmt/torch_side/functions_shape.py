@@ -185,11 +185,12 @@ def _stack(rec: Any, tensors: Any, dim: int = 0) -> Any:
     return rec.emit("stack", list(tensors), {"axis": axis_of(dim, tensors[0].dim() + 1)})
 
 
-def _split(rec: Any, input: Tensor, axis: int, sizes: list[int]) -> Any:
+def _split(rec: Any, input: Tensor, axis: int, sizes: list[int], name: str = "split") -> Any:
     if len(sizes) == 1:
         return (input,)
-    rec.call = (torch.split, (input, sizes, axis), {})
-    return rec.emit("split", [input], {"axis": axis, "sizes": sizes}, view=True)
+    if name == "split":
+        rec.call = (torch.split, (input, sizes, axis), {})
+    return rec.emit(name, [input], {"axis": axis, "sizes": sizes}, view=True)
 
 
 def _pieces(total: int, size: int) -> list[int]:
@@ -208,7 +209,7 @@ def _split_call(rec: Any, input: Tensor, split_size: Any, dim: int = 0) -> Any:
 def _chunk(rec: Any, input: Tensor, chunks: int, dim: int = 0) -> Any:
     axis = axis_of(dim, input.dim())
     total = input.shape[axis]
-    return _split(rec, input, axis, _pieces(total, -(-total // chunks)))
+    return _split(rec, input, axis, _pieces(total, -(-total // chunks)), "chunk")
 
 
 @records("tensor_split")
