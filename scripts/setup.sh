@@ -100,13 +100,13 @@ install_package() {
     return
   fi
   say "building and installing MMT (build/package)"
-  local launcher=()
-  if command -v ccache >/dev/null; then launcher=(-C cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  local settings=(--config-settings build-dir=build/package --config-settings cmake.define.MMT_BUILD_TESTS=ON
+                  --config-settings cmake.define.MMT_BUILD_BENCH=ON)
+  if command -v ccache >/dev/null; then settings+=(--config-settings cmake.define.CMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   rm -f "$stamp"
   rm -rf build/dist
   PATH="$PWD/$VENV/bin:$PATH" "$VENV/bin/python" -m pip wheel -qq --disable-pip-version-check --no-build-isolation --no-deps \
-    -w build/dist -C build-dir=build/package -C cmake.define.MMT_BUILD_TESTS=ON -C cmake.define.MMT_BUILD_BENCH=ON \
-    "${launcher[@]}" .
+    -w build/dist "${settings[@]}" .
   "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --no-index --no-deps --force-reinstall build/dist/mmt-*.whl
   echo "$wanted" > "$stamp"
 }
