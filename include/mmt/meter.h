@@ -72,4 +72,7 @@ using ProfileSink = std::function<void(const ModelProfile&)>;  ///< Called once 
 MeterResult meter(Engine& engine, const std::vector<MeterItem>& items, const MeterOptions& options, Clock& clock,
                   const ProfileSink& sink, const ProgressHook& progress = {}, const StopHook& stop = {});
 
+/// "90", "90s", "1.5m", "2h" or "250ms" as a duration; a bare number counts seconds. Throws Error(kInvalidArgument).
+std::chrono::nanoseconds parse_duration(const std::string& text);
+
 }  // namespace mmt

@@ -293,6 +293,15 @@ TEST(Meter, NonsenseOptionsAreRefused) {
   EXPECT_THROW(bench.run(), Error);
 }
 
+TEST(Duration, IsANumberWithAUnit) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(parse_duration("90"), 90s);
+  EXPECT_EQ(parse_duration("10m"), 10min);
+  EXPECT_EQ(parse_duration("1.5h"), 90min);
+  EXPECT_EQ(parse_duration("250ms"), 250ms);
+  for (const char* text : {"", "s", "-3s", "3 days", "nan", "1e99h", "3s "}) EXPECT_THROW(parse_duration(text), Error) << text;
+}
+
 TEST(Meter, NothingToMeasureIsNoError) {
   Bench bench;
   const MeterResult result = bench.run();
