@@ -92,7 +92,7 @@ setup_venv() {
 install_package() {
   local stamp wanted
   stamp="$VENV/.mmt-package"
-  wanted=$(find CMakeLists.txt VERSION pyproject.toml cmake include src apps python tests/cpp bench -type f \
+  wanted=$(find scripts/setup.sh CMakeLists.txt VERSION pyproject.toml cmake include src apps python tests/cpp bench -type f \
              -not -path '*/__pycache__/*' -not -path 'bench/*.py' -not -path 'bench/results/*' -print0 |
            sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
   if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 TABLE = """# Design
 <!-- rooms: read by scripts/check_includes.py -->
@@ -102,3 +105,14 @@ def test_summary_fails_where_a_report_is_missing_or_empty(tmp_path: Path, load_f
     summary = load_file("scripts/test_summary.py")
     assert summary.main([str(tmp_path / "absent.xml")]) == 1
     assert summary.main([str(empty)]) == 1
+
+
+def test_the_pinned_environment_is_one_that_the_package_accepts(repository: Path):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    lines = (repository / "scripts" / "requirements.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if "==" in line)
+    for requirement in map(Requirement, project["dependencies"]):
+        assert requirement.specifier.contains(pinned[requirement.name]), requirement
+    torch_version = re.search(r"^TORCH_VERSION=(\S+)$", (repository / "scripts" / "setup.sh").read_text(), re.MULTILINE)
+    assert torch_version is not None
+    assert f"torch=={torch_version[1]}" in project["optional-dependencies"]["torch"]
