@@ -14,22 +14,22 @@ namespace mmt {
 
 /// How the engine is to run. Two different configurations never share rows of a table.
 struct EngineConfig {
-  std::string backend = "cpu";      ///< cpu, opencl, vulkan, cuda, metal, …; an error where the build lacks it.
-  int threads = 1;                  ///< Asked for; the effective number is read back (EngineFacts::threads).
-  std::string precision = "high";   ///< normal, high, low, low_bf16.
-  std::string memory = "normal";    ///< normal, high, low.
-  std::string power = "normal";     ///< normal, high, low.
-  std::vector<int> cpus;            ///< Processors to run on; empty: wherever the system puts it.
+  std::string backend = "cpu";     ///< cpu, opencl, vulkan, cuda, metal, …; an error where the build lacks it.
+  int threads = 1;                 ///< Asked for; the effective number is read back (EngineFacts::threads).
+  std::string precision = "high";  ///< normal, high, low, low_bf16.
+  std::string memory = "normal";   ///< normal, high, low.
+  std::string power = "normal";    ///< normal, high, low.
+  std::vector<int> cpus;           ///< Processors to run on; empty: wherever the system puts it.
 };
 
 /// What really runs, read back from the engine.
 struct EngineFacts {
-  std::string name;       ///< "mnn", "fake"
-  std::string version;    ///< "3.6.1"
-  std::string build;      ///< "wheel" or "sdk", plus a short hash of the library file.
-  std::string backend;    ///< Effective backend.
-  int threads = 1;        ///< Effective number of threads.
-  bool per_kernel = true; ///< False where per-kernel times are meaningless (asynchronous backends).
+  std::string name;        ///< "mnn", "fake"
+  std::string version;     ///< "3.6.1"
+  std::string build;       ///< "wheel" or "sdk", plus a short hash of the library file.
+  std::string backend;     ///< Effective backend.
+  int threads = 1;         ///< Effective number of threads.
+  bool per_kernel = true;  ///< False where per-kernel times are meaningless (asynchronous backends).
 };
 
 /// Memory layout of a tensor inside the engine.
@@ -37,12 +37,12 @@ enum class Layout : std::uint8_t { kNchw = 0, kNhwc = 1, kNc4hw4 = 2, kUnknown =
 const char* layout_name(Layout layout) noexcept;  ///< "nchw", "nhwc", "nc4hw4", "unknown"
 
 struct TensorDesc {
-  std::int64_t id = 0;             ///< Same id: same tensor, within one session.
-  std::vector<int> shape;          ///< Logical shape, batch first.
+  std::int64_t id = 0;     ///< Same id: same tensor, within one session.
+  std::vector<int> shape;  ///< Logical shape, batch first.
   Layout layout = Layout::kNchw;
-  std::string dtype;               ///< "float32", "int32", "int8", "uint8", …
-  std::string name;                ///< Only for inputs and outputs of the model.
-  bool constant = false;           ///< Data of the model (weights, indices), not an activation.
+  std::string dtype;      ///< "float32", "int32", "int8", "uint8", …
+  std::string name;       ///< Only for inputs and outputs of the model.
+  bool constant = false;  ///< Data of the model (weights, indices), not an activation.
 };
 
 /// One copy that a Raster kernel makes: `size` elements along three axes, from `origin` to the kernel's output.
@@ -71,14 +71,14 @@ struct SessionDesc {
   std::vector<KernelDesc> kernels;
   std::vector<TensorDesc> inputs;   ///< Ordered by name: the engine does not keep the model's own order.
   std::vector<TensorDesc> outputs;  ///< Ordered by name.
-  double memory_mib = 0;  ///< The engine's own figure for the session.
+  double memory_mib = 0;            ///< The engine's own figure for the session.
   double mflops = 0;
 };
 
 /// How one input is filled before every run.
 struct InputSpec {
-  std::string name;                 ///< Empty: by position.
-  std::vector<int> shape;           ///< Empty: as in the model. Otherwise the session is resized to it.
+  std::string name;        ///< Empty: by position.
+  std::vector<int> shape;  ///< Empty: as in the model. Otherwise the session is resized to it.
   /// Uniform values in [low, high). Integer inputs: whole numbers in [low, high); with this default range they are 0,
   /// which is a legal index into anything.
   double low = -1.0, high = 1.0;
@@ -89,14 +89,16 @@ struct OpenOptions {
   std::uint64_t seed = 1;
 };
 
-/// Samples of several runs of one session, one after another, each with fresh input that is written outside the timed part.
+/// Samples of several runs of one session, one after another, each with fresh input that is written outside the timed
+/// part.
 struct RunSamples {
-  std::vector<double> run_us;     ///< Wall time of each run. Size: runs.
-  std::vector<float> kernel_us;   ///< Profiled runs only: runs × kernels, row by row. Wall time of each kernel.
-  double timed_us = 0;            ///< Sum of run_us.
-  double overhead_us = 0;         ///< Wall time of the call that is not in run_us (filling inputs, bookkeeping).
-  double steal_share = 0;         ///< Share of the time that the hypervisor took from this machine's CPUs meanwhile (0…1), -1 where unreadable.
-  int migrations = 0;             ///< How often the thread changed the CPU, -1 where unreadable.
+  std::vector<double> run_us;    ///< Wall time of each run. Size: runs.
+  std::vector<float> kernel_us;  ///< Profiled runs only: runs × kernels, row by row. Wall time of each kernel.
+  double timed_us = 0;           ///< Sum of run_us.
+  double overhead_us = 0;        ///< Wall time of the call that is not in run_us (filling inputs, bookkeeping).
+  double steal_share =
+      0;  ///< Share of the time that the hypervisor took from this machine's CPUs meanwhile (0…1), -1 where unreadable.
+  int migrations = 0;  ///< How often the thread changed the CPU, -1 where unreadable.
 };
 
 struct RunRequest {
@@ -111,7 +113,8 @@ class Session {
   virtual const SessionDesc& desc() const = 0;
   /// Throws Error(kEngine) with the engine's code where a run fails, kCrashed or kTimeout where the worker is lost.
   virtual RunSamples run(const RunRequest& request) = 0;
-  /// Runs once on the given values (one vector per input, as float) and returns the outputs as float. For tests and self-tests.
+  /// Runs once on the given values (one vector per input, as float) and returns the outputs as float. For tests and
+  /// self-tests.
   virtual std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs) = 0;
 };
 

@@ -70,16 +70,16 @@ void bind_descriptions(nb::module_& m) {
       .def("__repr__", [](const mmt::TensorDesc& t) {
         std::string shape;
         for (const int extent : t.shape) shape += (shape.empty() ? "" : ",") + std::to_string(extent);
-        return "<tensor " + std::to_string(t.id) + " [" + shape + "] " + t.dtype + " " + mmt::layout_name(t.layout) + ">";
+        return "<tensor " + std::to_string(t.id) + " [" + shape + "] " + t.dtype + " " + mmt::layout_name(t.layout) +
+               ">";
       });
   nb::class_<mmt::RegionDesc>(m, "RegionDesc", "One copy that a Raster kernel makes, in elements.")
       .def_ro("origin", &mmt::RegionDesc::origin)
       .def_prop_ro("size", [](const mmt::RegionDesc& r) { return nb::make_tuple(r.size[0], r.size[1], r.size[2]); })
       .def_ro("src_offset", &mmt::RegionDesc::src_offset)
-      .def_prop_ro("src_stride",
-                   [](const mmt::RegionDesc& r) {
-                     return nb::make_tuple(r.src_stride[0], r.src_stride[1], r.src_stride[2]);
-                   })
+      .def_prop_ro(
+          "src_stride",
+          [](const mmt::RegionDesc& r) { return nb::make_tuple(r.src_stride[0], r.src_stride[1], r.src_stride[2]); })
       .def_ro("dst_offset", &mmt::RegionDesc::dst_offset)
       .def_prop_ro("dst_stride", [](const mmt::RegionDesc& r) {
         return nb::make_tuple(r.dst_stride[0], r.dst_stride[1], r.dst_stride[2]);
@@ -192,9 +192,8 @@ void bind_engine(nb::module_& m) {
       "worker_main",
       [](int in_fd, int out_fd, const std::string& plugin_path, const std::string& config_json) {
         nb::gil_scoped_release unlocked;
-        return mmt::worker_main(in_fd, out_fd, [&] {
-          return mmt::load_engine(plugin_path, mmt::parse_engine_config(config_json));
-        });
+        return mmt::worker_main(in_fd, out_fd,
+                                [&] { return mmt::load_engine(plugin_path, mmt::parse_engine_config(config_json)); });
       },
       "in_fd"_a, "out_fd"_a, "plugin_path"_a, "config_json"_a,
       "The worker process's side: serves a plugin's engine until the parent closes its end; returns the exit code.");

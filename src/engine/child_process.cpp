@@ -71,12 +71,12 @@ ChildProcess::ChildProcess(const std::vector<std::string>& argv, const std::vect
     throw Error(ErrorCode::kIo, "worker: cannot create a pipe: " + reason_text(errno));
   const Fd child_in(moved_up(requests[0]));
   to_child_.reset(moved_up(requests[1]));
-  if (pipe2(answers, O_CLOEXEC) != 0) throw Error(ErrorCode::kIo, "worker: cannot create a pipe: " + reason_text(errno));
+  if (pipe2(answers, O_CLOEXEC) != 0)
+    throw Error(ErrorCode::kIo, "worker: cannot create a pipe: " + reason_text(errno));
   from_child_.reset(moved_up(answers[0]));
   const Fd child_out(moved_up(answers[1]));
   errors_.reset(std::tmpfile());
-  if (errors_ == nullptr)
-    throw Error(ErrorCode::kIo, "worker: cannot create a temporary file: " + reason_text(errno));
+  if (errors_ == nullptr) throw Error(ErrorCode::kIo, "worker: cannot create a temporary file: " + reason_text(errno));
   // Appending, so that trim_errors() does not leave a hole.
   fcntl(fileno(errors_.get()), F_SETFL, O_APPEND);
   fcntl(fileno(errors_.get()), F_SETFD, FD_CLOEXEC);

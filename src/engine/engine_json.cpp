@@ -17,8 +17,8 @@ void read(const json& from, const char* key, T& value) {
 }
 
 json tensor_json(const TensorDesc& tensor) {
-  json out = {{"id", tensor.id}, {"shape", tensor.shape}, {"layout", static_cast<int>(tensor.layout)},
-              {"dtype", tensor.dtype}};
+  json out = {
+      {"id", tensor.id}, {"shape", tensor.shape}, {"layout", static_cast<int>(tensor.layout)}, {"dtype", tensor.dtype}};
   if (!tensor.name.empty()) out["name"] = tensor.name;
   if (tensor.constant) out["constant"] = true;
   return out;
@@ -44,8 +44,8 @@ json ids_of(const std::vector<TensorDesc>& tensors) {
 }
 
 json region_json(const RegionDesc& r) {
-  return {r.origin,        r.size[0],       r.size[1],    r.size[2],       r.src_offset,    r.src_stride[0], r.src_stride[1],
-          r.src_stride[2], r.dst_offset, r.dst_stride[0], r.dst_stride[1], r.dst_stride[2]};
+  return {r.origin,        r.size[0],       r.size[1],    r.size[2],       r.src_offset,    r.src_stride[0],
+          r.src_stride[1], r.src_stride[2], r.dst_offset, r.dst_stride[0], r.dst_stride[1], r.dst_stride[2]};
 }
 
 RegionDesc region_from(const json& from) {
@@ -120,15 +120,18 @@ void to_json(json& out, const SessionDesc& desc) {
   for (const KernelDesc& kernel : desc.kernels) {
     collect(kernel.inputs);
     collect(kernel.outputs);
-    json entry = {{"name", kernel.name}, {"type", kernel.type}, {"mflops", kernel.mflops},
-                  {"inputs", ids_of(kernel.inputs)}, {"outputs", ids_of(kernel.outputs)}};
+    json entry = {{"name", kernel.name},
+                  {"type", kernel.type},
+                  {"mflops", kernel.mflops},
+                  {"inputs", ids_of(kernel.inputs)},
+                  {"outputs", ids_of(kernel.outputs)}};
     for (const RegionDesc& region : kernel.regions) entry["regions"].push_back(region_json(region));
     kernels.push_back(std::move(entry));
   }
   json list = json::array();
   for (const auto& [id, tensor] : tensors) list.push_back(tensor_json(*tensor));
-  out = {{"tensors", std::move(list)}, {"inputs", ids_of(desc.inputs)}, {"outputs", ids_of(desc.outputs)},
-         {"memory_mib", desc.memory_mib}, {"mflops", desc.mflops}, {"kernels", std::move(kernels)}};
+  out = {{"tensors", std::move(list)},    {"inputs", ids_of(desc.inputs)}, {"outputs", ids_of(desc.outputs)},
+         {"memory_mib", desc.memory_mib}, {"mflops", desc.mflops},         {"kernels", std::move(kernels)}};
 }
 
 void from_json(const json& from, SessionDesc& desc) {

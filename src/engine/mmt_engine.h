@@ -48,13 +48,13 @@ typedef struct mmt_engine_error {
 
 /* One visit to a session: several runs, each with fresh input that is written outside of the timed part. */
 typedef struct mmt_engine_run {
-  int32_t runs;         /* in: at least 1 */
-  int32_t profile;      /* in: not 0: time every kernel */
-  double* run_us;       /* out: [runs] */
-  float* kernel_us;     /* out: [runs][kernels]; NULL where profile is 0 */
-  double overhead_us;   /* out: time of the call that is not in run_us */
-  double steal_share;   /* out: 0..1, -1 where unreadable */
-  int32_t migrations;   /* out: -1 where unreadable */
+  int32_t runs;       /* in: at least 1 */
+  int32_t profile;    /* in: not 0: time every kernel */
+  double* run_us;     /* out: [runs] */
+  float* kernel_us;   /* out: [runs][kernels]; NULL where profile is 0 */
+  double overhead_us; /* out: time of the call that is not in run_us */
+  double steal_share; /* out: 0..1, -1 where unreadable */
+  int32_t migrations; /* out: -1 where unreadable */
 } mmt_engine_run;
 
 /* Flat arrays of floats, row-major in the logical order of the dimensions, whatever the tensor's layout and type. */
@@ -64,10 +64,11 @@ typedef struct mmt_engine_array {
 } mmt_engine_array;
 
 typedef struct mmt_engine_plugin_api {
-  int32_t abi_version;  /* MMT_ENGINE_ABI_VERSION of the plugin's build */
-  size_t struct_size;   /* sizeof(mmt_engine_plugin_api) of the plugin's build */
+  int32_t abi_version; /* MMT_ENGINE_ABI_VERSION of the plugin's build */
+  size_t struct_size;  /* sizeof(mmt_engine_plugin_api) of the plugin's build */
 
-  /* Starts the engine and checks that it works (version, a tiny model with known results). `config_json`: EngineConfig. */
+  /* Starts the engine and checks that it works (version, a tiny model with known results). `config_json`: EngineConfig.
+   */
   int (*create)(const char* config_json, mmt_engine** engine, mmt_engine_error* error);
   void (*destroy)(mmt_engine* engine); /* after all its sessions were closed */
 

@@ -34,13 +34,15 @@ const mmt_engine_plugin_api& load_plugin(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* reason = dlerror();
-    throw Error(ErrorCode::kUnsupported, path + ": the engine plugin cannot be loaded: " + (reason ? reason : "unknown"));
+    throw Error(ErrorCode::kUnsupported,
+                path + ": the engine plugin cannot be loaded: " + (reason ? reason : "unknown"));
   }
   const auto entry = reinterpret_cast<mmt_engine_plugin_entry>(dlsym(library, MMT_ENGINE_ENTRY));
   if (entry == nullptr) throw Error(ErrorCode::kUnsupported, path + ": is no engine plugin (no " MMT_ENGINE_ENTRY ")");
   const mmt_engine_plugin_api* api = entry(MMT_ENGINE_ABI_VERSION);
   if (api == nullptr || api->abi_version != MMT_ENGINE_ABI_VERSION || api->struct_size != sizeof(mmt_engine_plugin_api))
-    throw Error(ErrorCode::kUnsupported, path + ": the engine plugin was built for another version of MMT; build both anew");
+    throw Error(ErrorCode::kUnsupported,
+                path + ": the engine plugin was built for another version of MMT; build both anew");
   return *api;
 }
 
@@ -139,9 +141,8 @@ class PluginEngine final : public Engine {
  private:
   std::pair<double, double> memory() {
     std::pair<double, double> mib;
-    checked([&](mmt_engine_error* error) {
-      return handle_->api.memory(handle_->engine, &mib.first, &mib.second, error);
-    });
+    checked(
+        [&](mmt_engine_error* error) { return handle_->api.memory(handle_->engine, &mib.first, &mib.second, error); });
     return mib;
   }
 

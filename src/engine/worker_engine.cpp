@@ -157,7 +157,8 @@ class WorkerEngine final : public Engine {
   const EngineFacts& facts() const override { return facts_; }
 
   std::unique_ptr<Session> open(const std::string& path, const OpenOptions& options) override {
-    const Frame answer = worker_->call({{{"call", "open"}, {"path", path}, {"options", options}}, {}}, path + ": opening");
+    const Frame answer =
+        worker_->call({{{"call", "open"}, {"path", path}, {"options", options}}, {}}, path + ": opening");
     return std::make_unique<WorkerSession>(worker_, path, answer.header);
   }
 

@@ -52,7 +52,8 @@ class Server {
       return {{{"ok", true}}, {}};
     }
     if (call == "memory")
-      return {{{"ok", true}, {"resident_mib", engine_->resident_mib()}, {"peak_mib", engine_->peak_resident_mib()}}, {}};
+      return {{{"ok", true}, {"resident_mib", engine_->resident_mib()}, {"peak_mib", engine_->peak_resident_mib()}},
+              {}};
     throw Error(ErrorCode::kUnsupported, "worker: unknown call '" + call + "'");
   }
 
@@ -71,8 +72,7 @@ class Server {
   }
 
   Frame run(const json& header) {
-    const RunSamples samples =
-        session(header).run({header.at("runs").get<int>(), header.at("profile").get<bool>()});
+    const RunSamples samples = session(header).run({header.at("runs").get<int>(), header.at("profile").get<bool>()});
     Frame answer{{{"ok", true},
                   {"runs", samples.run_us.size()},
                   {"kernels", samples.kernel_us.size()},

@@ -26,10 +26,10 @@ void require_checked_version(const std::string& version) {
     if (version == checked) return;
     list += (list.empty() ? "" : ", ") + std::string(checked);
   }
-  throw Error(ErrorCode::kUnsupported, "MNN " + version + " is not supported by this plugin, which knows " + list +
-                                           ": install one of these, for example `pip install MNN==" +
-                                           std::string(kCheckedVersions[0]) +
-                                           "`, or build the plugin against MNN's sources (-DMNN_ROOT=…)");
+  throw Error(ErrorCode::kUnsupported,
+              "MNN " + version + " is not supported by this plugin, which knows " + list +
+                  ": install one of these, for example `pip install MNN==" + std::string(kCheckedVersions[0]) +
+                  "`, or build the plugin against MNN's sources (-DMNN_ROOT=…)");
 }
 #else
 void require_checked_version(const std::string&) {}
@@ -50,16 +50,18 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
   facts_.per_kernel = found.backend == "cpu";
   facts_.threads = facts_.per_kernel ? found.threads : 1;
   if (facts_.per_kernel && found.threads != config.threads)
-    throw Error(ErrorCode::kUnsupported, "asked for " + std::to_string(config.threads) + " threads, but MNN would run " +
-                                             std::to_string(found.threads) + " here: ask for at most that many");
-  facts_.build = std::string(kBuild) + " " + short_file_hash(library_of(reinterpret_cast<const void*>(&MNN::getVersion)));
+    throw Error(ErrorCode::kUnsupported, "asked for " + std::to_string(config.threads) +
+                                             " threads, but MNN would run " + std::to_string(found.threads) +
+                                             " here: ask for at most that many");
+  facts_.build =
+      std::string(kBuild) + " " + short_file_hash(library_of(reinterpret_cast<const void*>(&MNN::getVersion)));
 }
 
 std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenOptions& options) {
   Model model = Model::from_file(path, config_, options.inputs);
   if (facts_.per_kernel && model.threads() != facts_.threads)
-    throw Error(ErrorCode::kEngine, path + ": MNN would run " + std::to_string(model.threads()) + " threads instead of " +
-                                        std::to_string(facts_.threads));
+    throw Error(ErrorCode::kEngine, path + ": MNN would run " + std::to_string(model.threads()) +
+                                        " threads instead of " + std::to_string(facts_.threads));
   return std::make_unique<MnnSession>(std::move(model), path, options, pool_, !facts_.per_kernel);
 }
 

@@ -66,8 +66,8 @@ void pin_to(const std::vector<int>& cpus) {
     names += (names.empty() ? "" : ",") + std::to_string(cpu);
   }
   if (sched_setaffinity(0, sizeof set, &set) != 0)
-    throw Error(ErrorCode::kInvalidArgument,
-                "cpus: cannot run on processors " + names + " (" + std::strerror(errno) + "); see nproc and taskset -p $$");
+    throw Error(ErrorCode::kInvalidArgument, "cpus: cannot run on processors " + names + " (" + std::strerror(errno) +
+                                                 "); see nproc and taskset -p $$");
 }
 
 ProcessMemory process_memory() {

@@ -35,7 +35,8 @@ class StealMeter {
 /// Processor that runs this thread now, -1 where unknown.
 int current_cpu() noexcept;
 
-/// Keeps this thread, and threads that it starts later, on `cpus`. Throws Error(kInvalidArgument) where that is refused.
+/// Keeps this thread, and threads that it starts later, on `cpus`. Throws Error(kInvalidArgument) where that is
+/// refused.
 void pin_to(const std::vector<int>& cpus);
 
 struct ProcessMemory {

@@ -1,5 +1,5 @@
-// Prints the layouts and signatures that the plugin relies on, one per line. Built twice: with our declarations and with
-// MNN's headers.
+// Prints the layouts and signatures that the plugin relies on, one per line. Built twice: with our declarations and
+// with MNN's headers.
 #include <cstdio>
 #include <typeinfo>
 
@@ -16,7 +16,7 @@ alignas(T) unsigned char storage[sizeof(T) < 256 ? 256 : sizeof(T)];
 
 /// Place of a data member in an object that is never constructed.
 template <class T, class Member>
-long offset(Member T::* member) {
+long offset(Member T::*member) {
   auto* object = reinterpret_cast<T*>(storage<T>);
   return static_cast<long>(reinterpret_cast<unsigned char*>(&(object->*member)) - storage<T>);
 }

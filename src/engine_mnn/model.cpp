@@ -57,16 +57,35 @@ std::string backend_name(int forward_type) {
 std::string error_text(int code) {
   const char* text = "unknown";
   switch (code) {
-    case 1: text = "out of memory"; break;
-    case 2: text = "not supported"; break;
-    case 3: text = "shapes cannot be computed"; break;
-    case 4: text = "an operator has no implementation"; break;
-    case 5: text = "invalid value"; break;
-    case 10: text = "input data error"; break;
-    case 11: text = "stopped by a callback"; break;
-    case 20: text = "tensor not supported"; break;
-    case 21: text = "tensor must be divided"; break;
-    default: break;
+    case 1:
+      text = "out of memory";
+      break;
+    case 2:
+      text = "not supported";
+      break;
+    case 3:
+      text = "shapes cannot be computed";
+      break;
+    case 4:
+      text = "an operator has no implementation";
+      break;
+    case 5:
+      text = "invalid value";
+      break;
+    case 10:
+      text = "input data error";
+      break;
+    case 11:
+      text = "stopped by a callback";
+      break;
+    case 20:
+      text = "tensor not supported";
+      break;
+    case 21:
+      text = "tensor must be divided";
+      break;
+    default:
+      break;
   }
   return std::string(text) + " (MNN error " + std::to_string(code) + ")";
 }
@@ -155,9 +174,10 @@ void Model::resize(const std::vector<InputSpec>& specs) {
                            : std::any_of(inputs_.begin(), inputs_.end(),
                                          [&](const NamedTensor& input) { return input.name == specs[s].name; });
     if (!known)
-      throw Error(ErrorCode::kInvalidArgument, origin_ + ": has " + std::to_string(inputs_.size()) + " inputs, and none " +
-                                                   (specs[s].name.empty() ? "at position " + std::to_string(s)
-                                                                          : "is called '" + specs[s].name + "'"));
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          origin_ + ": has " + std::to_string(inputs_.size()) + " inputs, and none " +
+              (specs[s].name.empty() ? "at position " + std::to_string(s) : "is called '" + specs[s].name + "'"));
   }
   if (changed) interpreter_->resizeSession(session_);
 }

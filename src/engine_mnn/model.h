@@ -24,7 +24,8 @@ struct NamedTensor {
 
 class Model {
  public:
-  /// `origin` is what error messages call the model. All throw Error(kEngine), kUnsupported where the backend is missing.
+  /// `origin` is what error messages call the model. All throw Error(kEngine), kUnsupported where the backend is
+  /// missing.
   static Model from_file(const std::string& path, const EngineConfig& config, const std::vector<InputSpec>& inputs);
   static Model from_bytes(const void* data, std::size_t size, const std::string& origin, const EngineConfig& config);
 
@@ -32,8 +33,8 @@ class Model {
   MNN::Session* session() const { return session_; }
   const std::vector<NamedTensor>& inputs() const { return inputs_; }    ///< Ordered by name.
   const std::vector<NamedTensor>& outputs() const { return outputs_; }  ///< Ordered by name.
-  int threads() const;          ///< Effective.
-  std::string backend() const;  ///< Effective.
+  int threads() const;                                                  ///< Effective.
+  std::string backend() const;                                          ///< Effective.
   double memory_mib() const;
   double mflops() const;
 

@@ -116,9 +116,17 @@ int memory(mmt_engine*, double* resident_mib, double* peak_mib, mmt_engine_error
   });
 }
 
-constexpr mmt_engine_plugin_api kApi = {
-    MMT_ENGINE_ABI_VERSION, sizeof(mmt_engine_plugin_api), create, destroy, facts, open, close, describe, run, compute,
-    memory};
+constexpr mmt_engine_plugin_api kApi = {MMT_ENGINE_ABI_VERSION,
+                                        sizeof(mmt_engine_plugin_api),
+                                        create,
+                                        destroy,
+                                        facts,
+                                        open,
+                                        close,
+                                        describe,
+                                        run,
+                                        compute,
+                                        memory};
 
 }  // namespace
 

@@ -72,7 +72,9 @@ void store_element(void* data, std::size_t index, ElementType type, double value
   row_of(type.type).store(data, index, value);
 }
 
-double load_element(const void* data, std::size_t index, ElementType type) { return row_of(type.type).load(data, index); }
+double load_element(const void* data, std::size_t index, ElementType type) {
+  return row_of(type.type).load(data, index);
+}
 
 std::shared_ptr<RandomPool::Block> RandomPool::values(ElementType type, double low, double high, std::size_t count) {
   const TypeRow& row = row_of(type.type);

@@ -83,9 +83,9 @@ void check_numbers(MnnSession& session, const EngineConfig& config) {
   const std::vector<float> result = session.compute({input}).at(0);
   require(result.size() == expected.size(), "the result has a wrong size");
   for (std::size_t i = 0; i < expected.size(); ++i)
-    require(std::fabs(result[i] - expected[i]) <= tolerance,
-            "element " + std::to_string(i) + " of the result is " + std::to_string(result[i]) + " instead of " +
-                std::to_string(expected[i]));
+    require(std::fabs(result[i] - expected[i]) <= tolerance, "element " + std::to_string(i) + " of the result is " +
+                                                                 std::to_string(result[i]) + " instead of " +
+                                                                 std::to_string(expected[i]));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Proves on a tiny model that the loaded MNN is the one that our declarations describe: numbers, kernels, layouts, copies.
+// Proves on a tiny model that the loaded MNN is the one that our declarations describe: numbers, kernels, layouts,
+// copies.
 #pragma once
 
 #include "engine_mnn/random_pool.h"

@@ -54,7 +54,8 @@ void MnnSession::prepare_inputs(const OpenOptions& options, RandomPool& pool) {
     for (int f = 0; f < kFillings; ++f) {
       const std::size_t place = next_random(state) % RandomPool::kSpread / 16 * 16;  // keeps cache lines aligned
       input.fillings.push_back(host_tensor(input.device, input.values->data() + place * type.bytes()));
-      if (input.fillings.back() == nullptr) throw Error(ErrorCode::kEngine, origin_ + ": cannot create an input tensor");
+      if (input.fillings.back() == nullptr)
+        throw Error(ErrorCode::kEngine, origin_ + ": cannot create an input tensor");
     }
     inputs_.push_back(std::move(input));
   }
@@ -99,8 +100,8 @@ double MnnSession::execute_profiled(float* kernel_us) {
   const std::size_t kernels = desc_.kernels.size();
   const auto stamped = static_cast<std::size_t>(cursor_ - stamps_.data());
   if (stamped != 2 * kernels)
-    throw Error(ErrorCode::kEngine, origin_ + ": a run executed other kernels than the " + std::to_string(kernels) +
-                                        " of the schedule");
+    throw Error(ErrorCode::kEngine,
+                origin_ + ": a run executed other kernels than the " + std::to_string(kernels) + " of the schedule");
   for (std::size_t k = 0; k < kernels; ++k)
     kernel_us[k] = static_cast<float>(static_cast<double>(stamps_[2 * k + 1] - stamps_[2 * k]) * 1e-3);
   return static_cast<double>(end - begin) * 1e-3;

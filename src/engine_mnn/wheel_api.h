@@ -1,5 +1,5 @@
-// Our own declarations of the calls of MNN's C++ API that the plugin makes, for builds against MNN's Python wheel, which
-// ships the library but no headers.
+// Our own declarations of the calls of MNN's C++ API that the plugin makes, for builds against MNN's Python wheel,
+// which ships the library but no headers.
 //
 // The names and types must be MNN's, because they make the symbol names that the wheel exports. Classes that MNN
 // creates and destroys itself are declared without data. Structs that cross the boundary by reference (BackendConfig,

@@ -1,5 +1,5 @@
-// What every engine must do, checked on the engines of this build: MNN's wheel in a worker process and, where MNN_ROOT was
-// given, the plugin against that SDK in this process. The model is the plugin's own self-test model.
+// What every engine must do, checked on the engines of this build: MNN's wheel in a worker process and, where MNN_ROOT
+// was given, the plugin against that SDK in this process. The model is the plugin's own self-test model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -32,15 +32,15 @@ Made make_wheel_engine(const EngineConfig& config) {
   const fs::path stage = build_folder() / "stage";
   const fs::path plugin = stage / "mmt" / "mmt_engine_mnn_wheel.so";
   if (!fs::exists(plugin)) return {nullptr, plugin.string() + " was not built"};
-  const bool has_core = std::any_of(fs::directory_iterator(stage / "mmt"), fs::directory_iterator(), [](const auto& file) {
-    return file.path().filename().string().rfind("_core", 0) == 0;
-  });
+  const bool has_core =
+      std::any_of(fs::directory_iterator(stage / "mmt"), fs::directory_iterator(),
+                  [](const auto& file) { return file.path().filename().string().rfind("_core", 0) == 0; });
   if (!has_core) return {nullptr, "the Python module mmt._core was not built"};
   const char* python = std::getenv("MMT_TEST_PYTHON");
   if (python == nullptr) return {nullptr, "MMT_TEST_PYTHON does not name a Python that has MNN's wheel"};
   WorkerOptions options;
-  options.argv = {python, "-m", "mmt.engine.worker", "--wheel", "--plugin", plugin.string(), "--config",
-                  engine_config_json(config)};
+  options.argv = {python,          "-m",       "mmt.engine.worker",       "--wheel", "--plugin",
+                  plugin.string(), "--config", engine_config_json(config)};
   options.env = {"PYTHONPATH=" + stage.string()};
   return {start_worker_engine(options), ""};
 }
@@ -71,8 +71,8 @@ class EngineConformance : public ::testing::TestWithParam<std::string> {
   /// The first `size` bytes of the model as a file.
   std::string write(const std::string& name, std::size_t size) const {
     const fs::path path = folder_ / name;
-    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(mnn::kSelfTestModel),
-                                                static_cast<std::streamsize>(size));
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(mnn::kSelfTestModel), static_cast<std::streamsize>(size));
     return path.string();
   }
   ErrorCode open_error(const std::string& path, const OpenOptions& options = {}) const {

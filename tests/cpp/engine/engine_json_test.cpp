@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 TEST(EngineJson, ConfigurationSurvives) {
-  EngineConfig config{.backend = "vulkan", .threads = 3, .precision = "low", .memory = "high", .power = "low", .cpus = {1, 2}};
+  EngineConfig config{
+      .backend = "vulkan", .threads = 3, .precision = "low", .memory = "high", .power = "low", .cpus = {1, 2}};
   const EngineConfig back = parse_engine_config(engine_config_json(config));
   EXPECT_EQ(json(back), json(config));
   EXPECT_EQ(back.cpus, config.cpus);

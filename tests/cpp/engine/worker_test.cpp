@@ -20,7 +20,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-std::unique_ptr<Engine> start(const std::string& mode, std::chrono::milliseconds call_timeout = std::chrono::seconds(60)) {
+std::unique_ptr<Engine> start(const std::string& mode,
+                              std::chrono::milliseconds call_timeout = std::chrono::seconds(60)) {
   WorkerOptions options;
   options.argv = worker_command(mode);
   options.call_timeout = call_timeout;
@@ -64,8 +65,7 @@ TEST(WorkerEngine, CarriesLargeArraysBothWays) {
   const auto engine = start("good");
   std::vector<float> values(1'000'000);
   std::iota(values.begin(), values.end(), 0.5f);
-  EXPECT_EQ(engine->open("echo", {})->compute({values, {1, 2}}),
-            (std::vector<std::vector<float>>{values, {1, 2}}));
+  EXPECT_EQ(engine->open("echo", {})->compute({values, {1, 2}}), (std::vector<std::vector<float>>{values, {1, 2}}));
 }
 
 TEST(WorkerEngine, ErrorsOfTheEngineKeepCodeAndMessageAndCostNothing) {
@@ -133,7 +133,8 @@ TEST(WorkerEngine, FailureToStartSaysWhy) {
   const Error refused = error_of([] { start("refuse"); });
   EXPECT_EQ(refused.code(), ErrorCode::kUnsupported);
   EXPECT_STREQ(refused.what(), "this engine is not for you");
-  EXPECT_EQ(error_of([] { start_worker_engine({.argv = {"/no/such/worker"}, .env = {}}); }).code(), ErrorCode::kNotFound);
+  EXPECT_EQ(error_of([] { start_worker_engine({.argv = {"/no/such/worker"}, .env = {}}); }).code(),
+            ErrorCode::kNotFound);
   EXPECT_EQ(error_of([] { start_worker_engine({.argv = {"true"}, .env = {}}); }).code(), ErrorCode::kCrashed);
   WorkerOptions silent;
   silent.argv = worker_command("silent");

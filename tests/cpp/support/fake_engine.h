@@ -44,16 +44,16 @@ struct FakeModel {
   std::vector<TensorDesc> outputs;
   double memory_mib = 1;
   double mflops = 0;
-  double run_overhead_us = 2;       ///< Part of every run beside its kernels.
-  double kernel_overhead_us = 0.1;  ///< Per kernel, only in profiled runs, outside of the kernels' own times.
-  double fill_us = 1;               ///< Untimed work before each run.
-  double open_us = 100;             ///< What opening takes.
-  double noise = 0;                 ///< Standard deviation of the logarithm of each kernel's time.
-  std::optional<ErrorCode> open_failure;      ///< open() throws this.
-  std::optional<ErrorCode> run_failure;       ///< The run number `fail_at_run` of a session throws this.
-  int fail_at_run = 0;                        ///< Counted from 0 over all runs of a session.
-  int failures = -1;                          ///< How often to fail in all (opens and runs); -1: always.
-  double hang_us = 60e6;                      ///< What a kTimeout failure costs before it is noticed.
+  double run_overhead_us = 2;             ///< Part of every run beside its kernels.
+  double kernel_overhead_us = 0.1;        ///< Per kernel, only in profiled runs, outside of the kernels' own times.
+  double fill_us = 1;                     ///< Untimed work before each run.
+  double open_us = 100;                   ///< What opening takes.
+  double noise = 0;                       ///< Standard deviation of the logarithm of each kernel's time.
+  std::optional<ErrorCode> open_failure;  ///< open() throws this.
+  std::optional<ErrorCode> run_failure;   ///< The run number `fail_at_run` of a session throws this.
+  int fail_at_run = 0;                    ///< Counted from 0 over all runs of a session.
+  int failures = -1;                      ///< How often to fail in all (opens and runs); -1: always.
+  double hang_us = 60e6;                  ///< What a kTimeout failure costs before it is noticed.
   std::function<std::vector<std::vector<float>>(const std::vector<std::vector<float>>&)> compute;
 };
 
@@ -121,10 +121,10 @@ class FakeEngine final : public Engine {
   double resident_mib() override { return 100 + memory_mib_; }
   double peak_resident_mib() override { return 100 + peak_mib_; }
 
-  int opens = 0;          ///< open() calls that succeeded.
+  int opens = 0;  ///< open() calls that succeeded.
   int restarts = 0;
   int live_sessions = 0;
-  long runs = 0;          ///< Runs of all sessions.
+  long runs = 0;                    ///< Runs of all sessions.
   std::vector<std::string> visits;  ///< Path of every Session::run call, in order.
   std::map<std::string, OpenOptions> last_options;
 
