@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "mmt/space.h"
 #include "space/rules.h"
@@ -40,10 +41,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   if (word.empty() || word.size() > kLongestWord) return "";
   const std::string wanted = lower(word);
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  // Letters count more than their case: conv2d means Conv2d, and of Net and net the latter is nearer to nett.
+  std::pair<std::size_t, std::size_t> best_distance{std::max<std::size_t>(1, word.size() / 3) + 1, 0};
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongestWord) continue;
-    const std::size_t distance = edit_distance(wanted, lower(candidate));
+    const std::pair distance{edit_distance(wanted, lower(candidate)), edit_distance(word, candidate)};
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

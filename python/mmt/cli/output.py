@@ -10,7 +10,34 @@ from typing import Any
 
 import typer
 
-__all__ = ["parse_shapes", "print_json", "progress_steps"]
+__all__ = ["console", "hint", "is_quiet", "parse_shapes", "print_json", "progress_steps", "set_quiet"]
+
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Whether --quiet was given: results and errors only."""
+    global _quiet
+    _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given."""
+    return _quiet
+
+
+def hint(text: str) -> None:
+    """A line on stderr that helps a person; not with --quiet."""
+    if not _quiet:
+        typer.echo(text, err=True)
+
+
+def console() -> Any:
+    """A rich console on stdout for tables. Where stdout is no terminal, lines are as long as they need to be."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(),
+                   width=None if sys.stdout.isatty() else 200)
 
 
 def parse_shapes(texts: list[str]) -> list[list[int]]:
@@ -34,8 +61,8 @@ def print_json(value: Any) -> None:
 
 @contextlib.contextmanager
 def progress_steps() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A hook (step, done, total) that draws a bar on a terminal; None where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    """A hook (step, done, total) that draws a bar on a terminal; None where stderr is no terminal or with --quiet."""
+    if _quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

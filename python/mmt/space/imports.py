@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["beside", "import_module", "local_names", "locate"]
+__all__ = ["UnusableName", "beside", "import_file", "import_module", "local_names", "locate"]
 
 _lock = threading.RLock()
 _loaded: dict[Path, dict[str, ModuleType]] = {}  # folder -> modules of that folder by their names
@@ -24,11 +24,15 @@ _loaded: dict[Path, dict[str, ModuleType]] = {}  # folder -> modules of that fol
 _FIXED = frozenset(sys.stdlib_module_names) | {"torch", "numpy", "mmt"}
 
 
+class UnusableName(Exception):
+    """A file that cannot be imported because of its name."""
+
+
 def local_names(folder: Path) -> list[str]:
     """Top-level modules and packages that lie in `folder`, sorted."""
     names = set()
     for entry in folder.iterdir() if folder.is_dir() else ():
-        if entry.suffix == ".py" and entry.stem.isidentifier():
+        if entry.suffix == ".py" and "." not in entry.stem:
             names.add(entry.stem)
         elif entry.name.isidentifier() and entry.is_dir() and any(entry.glob("*.py")):
             names.add(entry.name)
@@ -55,6 +59,23 @@ def import_module(name: str, folder: Path | None = None) -> ModuleType:
         importlib.invalidate_caches()  # The file may be younger than the last look into the folder.
         with beside(folder):
             _remove_foreign(top, folder.resolve())
+            return importlib.import_module(name)
+
+
+def import_file(file: Path) -> ModuleType:
+    """Imports a `.py` file under the name that it has for Python; its neighbours are found.
+
+    Raises UnusableName where the file's name cannot be one of a module, and whatever the import raises.
+    """
+    name, folder = locate(file)
+    top = name.partition(".")[0]
+    if top in _FIXED or "." in file.stem:
+        raise UnusableName(f"a module cannot be called '{file.stem}'" if "." in file.stem else
+                           f"'{top}' is the name of a library")
+    with _lock:
+        importlib.invalidate_caches()
+        with beside(folder):
+            _remove_foreign(top, folder)
             return importlib.import_module(name)
 
 

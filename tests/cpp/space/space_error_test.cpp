@@ -229,6 +229,8 @@ TEST(DidYouMean, NearestWithinAThird) {
   EXPECT_EQ(did_you_mean("kernelsize", names), "kernel_size");
   EXPECT_EQ(did_you_mean("Stride", names), "stride");
   EXPECT_EQ(did_you_mean("stirde", names), "stride");
+  EXPECT_EQ(did_you_mean("nett", {"Net", "net"}), "net");
+  EXPECT_EQ(did_you_mean("conv2d", {"Conv1d", "Conv2d"}), "Conv2d");
   EXPECT_EQ(did_you_mean("padding", names), "");
   EXPECT_EQ(did_you_mean("", names), "");
 }
