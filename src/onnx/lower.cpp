@@ -60,11 +60,12 @@ std::uint16_t half_bits(float value) {
 std::string Lowering::run(const LowerOptions& options) {
   for (const TraceNode& node : trace_.nodes) {
     for (const int value : node.inputs) {
-      if (value >= 0) used_[static_cast<std::size_t>(value)] = 1;
+      if (value >= 0) ++uses_[static_cast<std::size_t>(value)];
     }
   }
-  for (const int value : trace_.outputs) used_[static_cast<std::size_t>(value)] = 1;
+  for (const int value : trace_.outputs) ++uses_[static_cast<std::size_t>(value)];
 
+  fold_batch_norms();
   declare_inputs(options.context);
   for (std::size_t i = 0; i < trace_.outputs.size(); ++i) {
     std::string& name = names_[static_cast<std::size_t>(trace_.outputs[i])];
@@ -79,7 +80,14 @@ std::string Lowering::run(const LowerOptions& options) {
       if (node.outputs.size() > 1) name += "_" + std::to_string(i);
     }
   }
-  for (std::size_t n = 0; n < trace_.nodes.size(); ++n) lower_node(static_cast<int>(n));
+  for (std::size_t n = 0; n < trace_.nodes.size(); ++n) {
+    if (const TraceNode* norm = folded_into(static_cast<int>(n))) {
+      names_[static_cast<std::size_t>(trace_.nodes[n].outputs[0])] = name_of(norm->outputs[0]);
+    }
+  }
+  for (std::size_t n = 0; n < trace_.nodes.size(); ++n) {
+    if (folded_away_[n] == 0) lower_node(static_cast<int>(n));
+  }
   declare_outputs();
   return graph_.finish(options.opset, "mmt");
 }
@@ -112,6 +120,31 @@ void Lowering::declare_outputs() {
     const std::string made = name_of(id);
     if (made != name) graph_.node("Identity", "identity_" + std::to_string(i), {made}, {name}, {});
     graph_.output(name, value.dtype, value.shape);
+  }
+}
+
+/// As PyTorch's exporter does: a batch norm that alone reads a convolution's result becomes part of its weights.
+/// (Converters do the same, but not for every kind of convolution.)
+void Lowering::fold_batch_norms() {
+  std::vector<int> maker(trace_.values.size(), -1);
+  for (std::size_t n = 0; n < trace_.nodes.size(); ++n) {
+    const TraceNode& node = trace_.nodes[n];
+    for (const int value : node.outputs) maker[static_cast<std::size_t>(value)] = static_cast<int>(n);
+    if (node.name != "batch_norm" || node.kind != TraceNodeKind::kFunction || node.inputs.size() != 5) continue;
+    const int source = maker[static_cast<std::size_t>(node.inputs[0])];
+    if (source < 0 || uses_[static_cast<std::size_t>(node.inputs[0])] != 1) continue;
+    const TraceNode& conv = trace_.nodes[static_cast<std::size_t>(source)];
+    if (conv.name != "conv1d" && conv.name != "conv2d" && conv.name != "conv3d") continue;
+    const auto foldable = [&](const std::vector<int>& inputs) {
+      for (std::size_t i = 1; i < inputs.size(); ++i) {
+        if (inputs[i] < 0) continue;
+        if (!trace_.is_constant(inputs[i]) || trace_.values[static_cast<std::size_t>(inputs[i])].dtype != "float32") return false;
+      }
+      return true;
+    };
+    if (!foldable(conv.inputs) || !foldable(node.inputs)) continue;
+    folded_into_[static_cast<std::size_t>(source)] = static_cast<int>(n);
+    folded_away_[n] = 1;
   }
 }
 

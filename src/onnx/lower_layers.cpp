@@ -10,9 +10,45 @@ namespace {
 
 Shape tail(const Shape& shape, std::size_t from) { return Shape(shape.begin() + static_cast<std::ptrdiff_t>(from), shape.end()); }
 
+std::vector<float> floats(std::string_view data) {
+  std::vector<float> values(data.size() / sizeof(float));
+  std::memcpy(values.data(), data.data(), data.size());
+  return values;
+}
+
+std::string bytes(const std::vector<float>& values) {
+  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+}
+
+/// Weight and bias of a convolution with a batch norm in them.
+std::vector<std::string> folded_weights(Call& c, const TraceNode& norm) {
+  Lowering& lowering = c.lowering();
+  const auto channels = static_cast<std::size_t>(c.shape(1)[0]);
+  const auto vector_of = [&](std::size_t input, float otherwise) {
+    return norm.inputs[input] < 0 ? std::vector<float>(channels, otherwise) : floats(lowering.constant_data(norm.inputs[input]));
+  };
+  const std::vector<float> mean = vector_of(1, 0), variance = vector_of(2, 1), scale = vector_of(3, 1), shift = vector_of(4, 0);
+  std::vector<float> weight = floats(c.data(1));
+  std::vector<float> bias = c.has(2) ? floats(c.data(2)) : std::vector<float>(channels, 0.0f);
+  const auto eps = static_cast<float>(Json::parse(norm.arguments_json).at("eps").get<double>());
+  const std::size_t per_channel = channels == 0 ? 0 : weight.size() / channels;
+  for (std::size_t channel = 0; channel < channels; ++channel) {
+    const float factor = scale[channel] / std::sqrt(variance[channel] + eps);
+    for (std::size_t i = 0; i < per_channel; ++i) weight[channel * per_channel + i] *= factor;
+    bias[channel] = (bias[channel] - mean[channel]) * factor + shift[channel];
+  }
+  return {lowering.constant("weight", "float32", c.shape(1), bytes(weight)),
+          lowering.constant("bias", "float32", {c.shape(1)[0]}, bytes(bias))};
+}
+
 void conv(Call& c) {
-  std::vector<std::string> inputs{c.in(0), c.in(1)};
-  if (c.has(2)) inputs.push_back(c.in(2));
+  std::vector<std::string> inputs{c.in(0)};
+  if (const TraceNode* norm = c.lowering().folded_into(c.index())) {
+    for (std::string& name : folded_weights(c, *norm)) inputs.push_back(std::move(name));
+  } else {
+    inputs.push_back(c.in(1));
+    if (c.has(2)) inputs.push_back(c.in(2));
+  }
   c.emit("Conv", inputs,
          {{"dilations", c.list("dilation")}, {"group", c.integer("groups")}, {"kernel_shape", tail(c.shape(1), 2)},
           {"pads", c.list("padding")}, {"strides", c.list("stride")}});
@@ -92,8 +128,7 @@ std::string ones_or_zeros(Call& c, const Shape& shape, float value) {
   for (const std::int64_t size : shape) count *= size;
   if (shape.size() == 1) return c.lowering().filled(count, value);
   const std::vector<float> values(static_cast<std::size_t>(count), value);
-  return c.lowering().constant("filled", "float32", shape,
-                               std::string(reinterpret_cast<const char*>(values.data()), values.size() * 4));
+  return c.lowering().constant("filled", "float32", shape, bytes(values));
 }
 
 void layer_norm(Call& c) {
@@ -200,8 +235,7 @@ std::string causal_mask(Call& c, std::int64_t rows, std::int64_t columns) {
       mask[static_cast<std::size_t>(r * columns + k)] = -std::numeric_limits<float>::infinity();
     }
   }
-  return c.lowering().constant("causal", "float32", {rows, columns},
-                               std::string(reinterpret_cast<const char*>(mask.data()), mask.size() * 4));
+  return c.lowering().constant("causal", "float32", {rows, columns}, bytes(mask));
 }
 
 void attention(Call& c) {
@@ -245,8 +279,8 @@ void interpolate(Call& c) {
   if (c.given("scale")) {
     std::vector<float> scales{1.0f, 1.0f};
     for (const Json& scale : c.argument("scale")) scales.push_back(scale.get<float>());
-    inputs.push_back(c.lowering().constant("scales", "float32", {static_cast<std::int64_t>(scales.size())},
-                                           std::string(reinterpret_cast<const char*>(scales.data()), scales.size() * 4)));
+    inputs.push_back(
+        c.lowering().constant("scales", "float32", {static_cast<std::int64_t>(scales.size())}, bytes(scales)));
   } else {
     inputs.insert(inputs.end(), {"", c.ints(c.out_shape())});
   }

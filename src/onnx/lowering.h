@@ -22,7 +22,9 @@ class Lowering {
  public:
   Lowering(const Trace& trace, const std::vector<ConstantBuffer>& constants) : trace_(trace), constants_(constants) {
     names_.resize(trace.values.size());
-    used_.resize(trace.values.size());
+    uses_.resize(trace.values.size());
+    folded_into_.assign(trace.nodes.size(), -1);
+    folded_away_.resize(trace.nodes.size());
   }
 
   /// Lowers everything and gives the bytes of the model.
@@ -33,7 +35,12 @@ class Lowering {
 
   /// The name of a value; a constant is written as initializer where it is first named. "" for -1.
   std::string name_of(int value);
-  bool is_used(int value) const { return used_[static_cast<std::size_t>(value)] != 0; }
+  bool is_used(int value) const { return uses_[static_cast<std::size_t>(value)] > 0; }
+  /// The batch norm that goes into the weights of convolution `node`; null where there is none.
+  const TraceNode* folded_into(int node) const {
+    const int found = folded_into_[static_cast<std::size_t>(node)];
+    return found < 0 ? nullptr : &trace_.nodes[static_cast<std::size_t>(found)];
+  }
 
   /// The bytes of a constant value. Throws where the value is none, or its buffer has the wrong size.
   std::string_view constant_data(int value) const;
@@ -52,6 +59,7 @@ class Lowering {
   friend class Call;
   void declare_inputs(LowerContext context);
   void declare_outputs();
+  void fold_batch_norms();
   void lower_node(int index);
   std::string fresh_constant_name(std::string_view hint);
 
@@ -59,7 +67,9 @@ class Lowering {
   const std::vector<ConstantBuffer>& constants_;
   GraphWriter graph_;
   std::vector<std::string> names_;
-  std::vector<char> used_;
+  std::vector<int> uses_;          // per value, returning it counted
+  std::vector<int> folded_into_;   // per node: the batch norm that it takes in, -1
+  std::vector<char> folded_away_;  // per node: it is part of a convolution
   std::map<std::string, std::string> small_;  // content -> name
   int next_constant_ = 0;
 };
@@ -71,6 +81,7 @@ class Call {
 
   Lowering& lowering() { return lowering_; }
   const TraceNode& node() const { return node_; }
+  int index() const { return index_; }
 
   std::size_t input_count() const { return node_.inputs.size(); }
   bool has(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] >= 0; }

@@ -268,7 +268,9 @@ FUNCTIONS: dict[str, tuple[nn.Module, Sequence[torch.Tensor]]] = {
     "pad": (Fn(lambda a: F.pad(a, (1, 2, 0, 1))), [X]),
     "pad_value": (Fn(lambda a: F.pad(a, (1, 2), value=2.0)), [X]),
     "interpolate_size": (Fn(lambda a: F.interpolate(a, size=(28, 28))), [X]),
-    "interpolate_other": (Fn(lambda a, b: F.interpolate(a, size=b.shape[2:], mode="bilinear")), [X, torch.randn(1, 8, 20, 20)]),
+    "interpolate_other": (
+        Fn(lambda a, b: F.interpolate(a, size=b.shape[2:], mode="bilinear")), [X, torch.randn(1, 8, 20, 20)],
+    ),
     "interpolate_aligned": (
         Fn(lambda a: F.interpolate(a, size=(20, 30), mode="bilinear", align_corners=True)), [X],
     ),

@@ -15,7 +15,9 @@ from mmt.torch_side.export import _torch_export, onnx_of_contexts
 torch.manual_seed(0)
 
 
-def conv_bn(i: int, o: int, k: int, s: int = 1, groups: int = 1, act: type[nn.Module] | None = nn.ReLU) -> nn.Sequential:
+def conv_bn(
+    i: int, o: int, k: int, s: int = 1, groups: int = 1, act: type[nn.Module] | None = nn.ReLU
+) -> nn.Sequential:
     layers = [nn.Conv2d(i, o, k, s, k // 2, groups=groups, bias=False), nn.BatchNorm2d(o)]
     return nn.Sequential(*layers, *([act()] if act else []))
 
@@ -133,7 +135,9 @@ MODELS: dict[str, tuple[nn.Module, Sequence[torch.Tensor]]] = {
     "patch_embed": (PatchEmbed(), [X]),
     "mixer_block": (MixerBlock(), [T]),
     "attention": (Fn(lambda q, k: F.scaled_dot_product_attention(q, k, k)), [torch.randn(1, 4, 6, 8)] * 2),
-    "multihead": (Fn(lambda x, m: m(x, x, x, need_weights=False)[0], m=nn.MultiheadAttention(32, 4, batch_first=True)), [T]),
+    "multihead": (
+        Fn(lambda x, m: m(x, x, x, need_weights=False)[0], m=nn.MultiheadAttention(32, 4, batch_first=True)), [T],
+    ),
     "lstm": (nn.LSTM(32, 8, batch_first=True), [T]),
     "lstm_bidirectional": (nn.LSTM(32, 8, 2, bidirectional=True), [T]),
     "gru": (nn.GRU(32, 8), [T]),

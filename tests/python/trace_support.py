@@ -1,4 +1,4 @@
-"""What the tests of tracing and exporting share: conversion in process, running, and schedules, through MNN's own API."""
+"""What the tests of tracing and exporting share: conversion, running and schedules, through MNN's own API."""
 
 from __future__ import annotations
 
@@ -48,8 +48,20 @@ class Converted:
             source, path = Path(folder) / "model.onnx", Path(folder) / "model.mnn"
             source.write_bytes(onnx)
             # Without the last option recurrent layers become control flow, which sessions cannot run.
-            _tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(path), "--bizCode", "mmt",
-                               "--useOriginRNNImpl"])
+            _tools.mnnconvert(
+                [
+                    "mmt",
+                    "-f",
+                    "ONNX",
+                    "--modelFile",
+                    str(source),
+                    "--MNNModel",
+                    str(path),
+                    "--bizCode",
+                    "mmt",
+                    "--useOriginRNNImpl",
+                ]
+            )
             self.interpreter = MNN.Interpreter(str(path))
             self.session = self.interpreter.createSession({"numThread": 1})
         self.mnn = MNN
@@ -77,13 +89,19 @@ class Converted:
             tensor = tensors[f"input_{i}"]
             kind = mnn.Halide_Type_Float if x.dtype.is_floating_point else mnn.Halide_Type_Int
             data = x.numpy().astype(np.float32 if x.dtype.is_floating_point else np.int32)
-            tensor.copyFrom(mnn.Tensor(tuple(x.shape), kind, np.ascontiguousarray(data), mnn.Tensor_DimensionType_Caffe))
+            tensor.copyFrom(
+                mnn.Tensor(tuple(x.shape), kind, np.ascontiguousarray(data), mnn.Tensor_DimensionType_Caffe)
+            )
         assert self.interpreter.runSession(self.session) == 0
         results = []
         for i in range(outputs):
             tensor = self.interpreter.getSessionOutput(self.session, f"output_{i}")
-            host = mnn.Tensor(tensor.getShape(), tensor.getDataType(), np.zeros(tensor.getShape(), _numpy(mnn, tensor)),
-                              mnn.Tensor_DimensionType_Caffe)
+            host = mnn.Tensor(
+                tensor.getShape(),
+                tensor.getDataType(),
+                np.zeros(tensor.getShape(), _numpy(mnn, tensor)),
+                mnn.Tensor_DimensionType_Caffe,
+            )
             tensor.copyToHostTensor(host)
             results.append(np.array(host.getData(), dtype=_numpy(mnn, tensor)).reshape(tensor.getShape()))
         return results
@@ -93,7 +111,9 @@ def _numpy(mnn: Any, tensor: Any) -> type:
     return np.float32 if tensor.getDataType() == mnn.Halide_Type_Float else np.int32
 
 
-def check(model: nn.Module, inputs: Sequence[torch.Tensor], exporter: str = "mmt", tolerance: float = TOLERANCE) -> None:
+def check(
+    model: nn.Module, inputs: Sequence[torch.Tensor], exporter: str = "mmt", tolerance: float = TOLERANCE
+) -> None:
     """Both contexts give the numbers of torch."""
     model = model.eval()
     with torch.no_grad():
@@ -106,7 +126,10 @@ def check(model: nn.Module, inputs: Sequence[torch.Tensor], exporter: str = "mmt
         for want, have in zip(expected, actual, strict=True):
             want_array = want.to(torch.float32).numpy() if want.dtype != torch.float32 else want.numpy()
             np.testing.assert_allclose(
-                have.reshape(want_array.shape).astype(np.float32), want_array, rtol=tolerance, atol=tolerance,
+                have.reshape(want_array.shape).astype(np.float32),
+                want_array,
+                rtol=tolerance,
+                atol=tolerance,
                 err_msg=f"context {context}",
             )
 

@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import SPECS, TensorSpec, flatten, map_leaves
 from mmt.torch_side.trace import Trace, UnsupportedFunction, trace
 
-__all__ = ["CONTEXTS", "ExportResult", "onnx_of_contexts", "to_onnx", "trace_to_onnx"]
+__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "onnx_of_contexts", "to_onnx", "trace_to_onnx"]
 
 CONTEXTS = ("plain", "packed")
 _FLOATS = ("float32", "float16", "bfloat16")
@@ -99,6 +100,17 @@ def trace_to_onnx(traced: Trace, context: str = "plain", constants_seed: int | N
         kept.append(tensor)
         buffers.append((tensor.data_ptr(), tensor.numel() * tensor.element_size()))
     return onnx.lower_to_onnx(traced.to_json(), buffers, context == "packed")
+
+
+def glue_to_onnx(part: Trace, context: str = "plain") -> ExportResult:
+    """ONNX bytes of an extracted trace: by our own writer, or by PyTorch's exporter, which is given the recorded calls
+    themselves (also of functions without a canonical form)."""
+    try:
+        return ExportResult(trace_to_onnx(part, context), "mmt", "", part)
+    except RuntimeError as error:
+        if getattr(error, "code", "") != "unsupported":
+            raise
+        return ExportResult(_torch_export(Replay(part), part.input_specs, {}, context), "torch", str(error), part)
 
 
 def _random_constant(constant: torch.Tensor, seed: int) -> torch.Tensor:

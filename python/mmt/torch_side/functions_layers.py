@@ -39,7 +39,9 @@ def conv_padding(padding: Any, weight: Sequence[int], dilation: list[int]) -> li
     return ints(0 if padding == "valid" else padding, n) * 2
 
 
-def emit_conv(rec: Any, n: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def emit_conv(
+    rec: Any, n: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
     stride, dilation = ints(stride, n), ints(dilation, n)
     padding = conv_padding(padding, weight.shape, dilation)
     shape = conv_shape(x.shape, weight.shape, stride, padding, dilation, groups)
@@ -150,9 +152,7 @@ def activation(rec: Any, name: str, input: Tensor, inplace: bool = False, **argu
 
 
 for _name in ("relu", "relu6", "hardswish", "hardsigmoid", "silu", "mish", "selu"):
-    records(_name)(
-        lambda rec, input, inplace=False, _canonical=_name: activation(rec, _canonical, input, inplace)
-    )
+    records(_name)(lambda rec, input, inplace=False, _canonical=_name: activation(rec, _canonical, input, inplace))
 for _name in ("sigmoid", "tanh", "softsign", "logsigmoid", "tanhshrink"):
     records(_name)(lambda rec, input, _canonical=_name: activation(rec, _canonical, input))
 HANDLERS[torch.special.expit] = HANDLERS[torch.sigmoid]
@@ -317,7 +317,8 @@ def _recurrent(name: str, nonlinearity: str | None = None) -> Any:
         }  # fmt: skip
         if nonlinearity:
             arguments["nonlinearity"] = nonlinearity
-        return rec.emit(name, [input, *states, *params], arguments)
+        output = [*input.shape[:2], hidden * (2 if bidirectional else 1)]
+        return rec.emit(name, [input, *states, *params], arguments, shapes=[output, *[state.shape for state in states]])
 
     return handler
 
@@ -363,14 +364,21 @@ def _interpolate(
     else:
         factors = list(scale_factor) if isinstance(scale_factor, (tuple, list)) else [scale_factor] * n
         scale = None if recompute_scale_factor else [float(number(factor)) for factor in factors]
-        size = [int(float(length) * float(number(factor))) for length, factor in zip(input.shape[2:], factors, strict=True)]
+        size = [
+            int(float(length) * float(number(factor))) for length, factor in zip(input.shape[2:], factors, strict=True)
+        ]
     arguments = {"size": size, "scale": scale, "mode": mode, "align_corners": bool(align_corners)}
     return rec.emit("interpolate", [input], arguments, [*input.shape[:2], *size])
 
 
 @records("grid_sample", spaces=(F,))
 def _grid_sample(
-    rec: Any, input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: Any = None
+    rec: Any,
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: Any = None,
 ) -> Any:
     arguments = {"mode": mode, "padding_mode": padding_mode, "align_corners": bool(align_corners)}
     shape = [*input.shape[:2], *grid.shape[1:-1]]

@@ -16,7 +16,17 @@ def _unchanged(rec: Any, input: Tensor, *_: Any, **__: Any) -> Tensor:
     return input
 
 
-for _name in ("detach", "cpu", "cuda", "requires_grad_", "positive", "__pos__", "detach_", "resolve_conj", "resolve_neg"):
+for _name in (
+    "detach",
+    "cpu",
+    "cuda",
+    "requires_grad_",
+    "positive",
+    "__pos__",
+    "detach_",
+    "resolve_conj",
+    "resolve_neg",
+):
     for _space in (torch, Tensor):
         if hasattr(_space, _name):
             HANDLERS[getattr(_space, _name)] = _unchanged
@@ -132,11 +142,10 @@ def _expand(rec: Any, input: Tensor, *sizes: Any, **kwargs: Any) -> Any:
         shape = list(sizes[0].shape)
     else:
         wanted = sizes_of(sizes or (kwargs["size"],))
-        shape = [
-            input.shape[i - (len(wanted) - input.dim())] if size == -1 else size for i, size in enumerate(wanted)
-        ]
+        shape = [input.shape[i - (len(wanted) - input.dim())] if size == -1 else size for i, size in enumerate(wanted)]
     if shape == list(input.shape):
         return input
+    rec.call = (Tensor.expand, (input, shape), {})
     return rec.emit("expand", [input], {"shape": shape}, view=True)
 
 
@@ -288,7 +297,9 @@ def _getitem(rec: Any, input: Tensor, index: Any) -> Any:
             x = rec.step("unsqueeze", torch.unsqueeze, (x, axis), [x], {"axes": [axis]}, view=True)
             axis += 1
         elif isinstance(item, slice):
-            x = _slice(rec, x, axis, slice(*(None if v is None else int(v) for v in (item.start, item.stop, item.step))))
+            x = _slice(
+                rec, x, axis, slice(*(None if v is None else int(v) for v in (item.start, item.stop, item.step)))
+            )
             axis += 1
         elif isinstance(item, list) or (isinstance(item, Tensor) and item.dim() > 0):
             x = _index(rec, x, axis, item)

@@ -96,7 +96,10 @@ class Recorder(TorchFunctionMode):
 
     def copy(self, tensor: Tensor) -> Tensor:
         """Another tensor object with the same value and memory of its own (what `clone` gives)."""
-        copy = tensor.clone() if self.real else _empty(tensor.shape, dtype=tensor.dtype, device=META)
+        if self.real:
+            copy = tensor.clone(memory_format=torch.contiguous_format)
+        else:
+            copy = _empty(tensor.shape, dtype=tensor.dtype, device=META)
         self._traced[id(copy)] = self.value(tensor)
         self._kept.append(copy)
         return copy
@@ -122,11 +125,13 @@ class Recorder(TorchFunctionMode):
         shape: Any = None,
         dtype: torch.dtype | None = None,
         view: bool = False,
+        shapes: list[Any] | None = None,
     ) -> Any:
         """Records the current call and returns its result.
 
         `shape` (and `dtype`, that of the first tensor by default): of the one result, where the caller knows it;
-        None: the call is made on meta tensors to see. `view`: the result shares memory with the first tensor.
+        `shapes`: of several. Neither: the call is made on meta tensors to see. `view`: the result shares memory with
+        the first tensor.
         """
         inputs = [self.value(tensor) for tensor in tensors]
         func, args, kwargs = self.call
@@ -138,8 +143,10 @@ class Recorder(TorchFunctionMode):
             self._stale.discard(id(result))
             outputs = [self._bind(result)]
         else:
-            if shape is None or self.real:
+            if self.real or (shape is None and shapes is None):
                 result = self._run(func, args, kwargs)
+            elif shapes is not None:
+                result = tuple(_empty(one, dtype=tensors[0].dtype, device=META) for one in shapes)
             else:
                 result = _empty(shape, dtype=dtype or tensors[0].dtype, device=META)
             results = [result] if result.__class__ is Tensor else structure.flatten(result, Tensor)
@@ -198,7 +205,7 @@ class Recorder(TorchFunctionMode):
         return value
 
     # --- what torch calls -----------------------------------------------------------------------------------------
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         handler = HANDLERS.get(func)
         if handler is Pass:
             return func(*args, **kwargs) if kwargs else func(*args)

@@ -151,7 +151,7 @@ def trace(
 _LOCK = threading.RLock()  # nn.Module.__call__ is replaced for the time of a recording
 
 
-def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace:  # noqa: ANN001
+def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace:
     names, training = _walk(model)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in training:
