@@ -84,5 +84,3 @@ void sample(benchmark::State& state) {
 BENCHMARK(sample)->Unit(benchmark::kMillisecond);
 
 }  // namespace
-
-BENCHMARK_MAIN();
