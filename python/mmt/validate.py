@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmt import _core
+from mmt.engine.for_table import engine_for
 from mmt.predict import Prediction, open_table, predict
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs
     config = dict(table.config["run"]["config"])
     if threads is not None and threads != config["threads"]:
         raise _core.MmtError(f"{table.path} was measured with {config['threads']} thread(s), not {threads}: meter it with --threads {threads} first")
-    engine = engine or _open_engine(config)
+    engine = engine or engine_for(table)
     failed: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory(prefix="mmt_validate_") as folder:
         paths = _convert(models, inputs, dtype, Path(folder), exporter, failed, progress)
@@ -136,12 +137,6 @@ def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs
         split=_split(measured, predictions) if split else [],
         failed=failed,
     )
-
-
-def _open_engine(config: dict[str, Any]) -> Any:
-    from mmt.engine import default_engine
-
-    return default_engine(**{name: config[name] for name in ("backend", "threads", "precision", "memory", "power")})
 
 
 def _inputs_of(inputs: Any, name: str) -> Any:

@@ -53,9 +53,9 @@ class _Closer:
 _FOUND: dict[str, dict[str, list[TensorSpec] | None]] = {}
 
 
-def forget(path: str) -> None:
-    """Drops what was remembered of a table, after it was rebuilt."""
-    _FOUND.pop(path, None)
+def forget_all() -> None:
+    """Drops what was remembered of tables, after one was rebuilt."""
+    _FOUND.clear()
 
 
 def _structure(module: torch.nn.Module, outputs: list[TensorSpec]) -> Any:

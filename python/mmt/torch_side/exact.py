@@ -20,14 +20,13 @@ _engines: dict[str, Any] = {}
 
 def _engine(table: Any) -> Any:
     """An engine with the table's configuration, kept for the process."""
-    from mmt.engine import default_engine
+    from mmt.engine.for_table import engine_for
 
-    config = table.config["run"]["config"] if table.config else {}
-    key = repr(sorted(config.items()))
+    key = table.config["config_id"]
     if key not in _engines:
         if not _engines:
             atexit.register(_engines.clear)
-        _engines[key] = default_engine(**{name: config[name] for name in ("backend", "threads", "precision", "memory", "power") if name in config})
+        _engines[key] = engine_for(table)
     return _engines[key]
 
 
@@ -36,8 +35,9 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> st
     from mmt.torch_side.convert import onnx_to_mnn
     from mmt.torch_side.export import to_onnx
 
-    key = _identity(model, specs, table)
-    cached = table.cached_plan(key) if key else None
+    key = _identity(model, specs)
+    cache = _core.table.PlanCache.open(table.folder)
+    cached = cache.get(key, table.config["config_id"]) if key else None
     if cached is not None:
         return cached
     with tempfile.TemporaryDirectory(prefix="mmt_exact_") as folder:
@@ -45,7 +45,7 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> st
         onnx_to_mnn(to_onnx(model, specs).onnx_bytes, str(path))
         plan = _core.predict.exact_plan_json(_engine(table), str(path))
     if key:
-        table.cache_plan(key, plan)
+        cache.put(key, table.config["config_id"], plan)
     return plan
 
 
@@ -66,7 +66,7 @@ def file_plan_json(path: str, shapes: list[list[int]], table: Any) -> str:
         return _core.predict.exact_plan_json(_engine(table), str(converted), shapes)
 
 
-def _identity(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> str:
+def _identity(model: torch.nn.Module, specs: list[TensorSpec]) -> str:
     """What the model computes, weights aside; "" where it cannot be traced (then nothing is kept)."""
     from mmt.torch_side.trace import UnsupportedFunction
 
@@ -74,5 +74,4 @@ def _identity(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> st
         text = trace(model, specs).to_json()
     except UnsupportedFunction:
         return ""
-    engine = table.config["run"]["facts"] if table.config else {}
-    return hashlib.sha256(f"{text}\n{engine.get('version', '')} {engine.get('build', '')}".encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,120 @@
+"""Search spaces evaluated as arrays.
+
+    space = LatencySpace(build, {"block0": [3, 5, 7], …}, [1, 3, 224, 224], "ops/")
+    space.latency_us(space.sample(1_000_000))       # NumPy in, NumPy out
+    space.fastest(10); space.within(20_000.0); space.pareto(configs, scores)
+
+A space is compiled once: the model of the first choices, one model per further choice of a slot, and, where the parts do
+not simply add up, one model per pair of choices of neighbouring slots (layouts differ at their border). Everything after
+that is C++ over arrays. Configurations are rows of choice indices, one column per slot, in the order of `slots`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmt import _core
+from mmt.predict import open_table, predict
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LatencySpace"]
+
+#: What is added up per choice; the order of the columns in the compiled arrays.
+FEATURES = ("hot_us", "cold_extra_us", "kernels", "footprint_bytes", "variance_us2", "estimated_us", "weight_bytes", "mflops")
+#: Parts count as additive where checks on random configurations agree to this share of the latency.
+ADDITIVE_SHARE = 2e-4
+_CHECKS = 12
+
+
+class LatencySpace:
+    """A search space: `build(config)` makes the model of `{slot: choice}`.
+
+    `slots`: slot name -> choices. `input_shape`: as for `predict`. `table`: path or LatencyTable. Raises MmtError where
+    the table cannot be read; `missing` names what it lacks (estimated).
+    """
+
+    def __init__(self, build: Callable[[Mapping[str, Any]], torch.nn.Module], slots: Mapping[str, Sequence[Any]], input_shape: Any, table: Any,
+                 *, dtype: str | Sequence[str] = "float32", exact: bool | str = False, seed: int = 0) -> None:
+        self.slots = {name: list(choices) for name, choices in slots.items()}
+        if not self.slots or any(not choices for choices in self.slots.values()):
+            raise ValueError("a search space needs at least one slot, and at least one choice for every slot")
+        self.table = open_table(table)
+        self.missing: dict[str, dict[str, Any]] = {}
+        self.models_predicted = 0
+        self._build, self._inputs, self._dtype, self._exact = build, input_shape, dtype, exact
+        self._names = list(self.slots)
+        self._known: dict[tuple[int, ...], np.ndarray] = {}
+        self._compile(random.Random(seed))
+
+    # ---- compiling ---------------------------------------------------------------------------------------------
+
+    def _features(self, choice: tuple[int, ...]) -> np.ndarray:
+        if choice not in self._known:
+            model = self._build(self.configuration(choice)).eval()
+            prediction = predict(model, self.table, self._inputs, dtype=self._dtype, exact=self._exact)
+            for row in prediction.missing:
+                self.missing.setdefault(row["what"] + row["detail"], row)
+            values = prediction.sums | {"weight_bytes": prediction.result.weight_bytes, "mflops": prediction.result.mflops}
+            self._known[choice] = np.array([float(values[name]) for name in FEATURES])
+            self.models_predicted += 1
+        return self._known[choice]
+
+    def _compile(self, generator: random.Random) -> None:
+        sizes = [len(choices) for choices in self.slots.values()]
+        zero = (0,) * len(sizes)
+        base = self._features(zero)
+        self._arrays = _core.space_table.SpaceTable(sizes, list(FEATURES), base)
+        single: list[list[np.ndarray]] = []
+        for slot, size in enumerate(sizes):
+            single.append([self._features(_with(zero, {slot: choice})) - base for choice in range(size)])
+            for choice, delta in enumerate(single[slot]):
+                self._arrays.set_choice(slot, choice, delta)
+        self._pairs = 0
+        if not self._additive(generator, sizes):
+            for slot in range(len(sizes) - 1):
+                for a in range(1, sizes[slot]):
+                    for b in range(1, sizes[slot + 1]):
+                        together = self._features(_with(zero, {slot: a, slot + 1: b})) - base
+                        correction = together - single[slot][a] - single[slot + 1][b]
+                        if np.abs(correction).max() > 0:
+                            self._arrays.set_pair(slot, a, slot + 1, b, correction)
+                            self._pairs += 1
+        self._arrays.compile(self._cost())
+
+    def _additive(self, generator: random.Random, sizes: list[int]) -> bool:
+        """Whether random configurations are the sums of their single choices."""
+        base = self._features((0,) * len(sizes))
+        for _ in range(_CHECKS):
+            choice = tuple(generator.randrange(size) for size in sizes)
+            total = base + sum(self._features(_with((0,) * len(sizes), {slot: c})) - base for slot, c in enumerate(choice))
+            truth = self._features(choice)
+            if abs(total[0] + total[1] - truth[0] - truth[1]) > ADDITIVE_SHARE * (truth[0] + truth[1]):
+                return False
+        return True
+
+    def _cost(self) -> Any:
+        return _core.predict.cost_model(self.table)
+
+    # ---- asking ------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """Number of configurations."""
+        size = 1
+        for choices in self.slots.values():
+            size *= len(choices)
+        return size
+
+    def configuration(self, row: Sequence[int]) -> dict[str, Any]:
+        """Choice indices -> slot name to choice."""
+        return {name: self.slots[name][int(index)] for name, index in zip(self._names, row, strict=True)}
+
+    def row(self, config: Mapping[str, Any]) -> np.ndarray:
+        """Slot name to choice -> choice indices. Raises KeyError or ValueError for an unknown slot or choice."""
+        return np.array([self.slots[name].index(config[name]) for name in self._names], dtype=np.uint8)
