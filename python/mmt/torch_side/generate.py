@@ -19,8 +19,10 @@ from mmt.space import ResolvedSpace, check_size, from_keywords, load, resolve
 from mmt.space.imports import beside
 from mmt.torch_side.build import Checked, Refused, build_seeded, check, export_contexts, instantiate
 from mmt.torch_side.convert import contexts_for, converter_version, onnx_to_mnn
-from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name, input_specs
+from mmt.torch_side.fingerprint import Fingerprints, InputSpec, input_specs
+from mmt.torch_side.flops import total_cost
 from mmt.torch_side.operators import Failed, Fallback, GenerateReport, Operator
+from mmt.torch_side.pieces import function_onnx
 from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool, Stopped
 from mmt.torch_side.weights import seed_weights
 
@@ -103,11 +105,14 @@ class _Run:
             return None
         try:
             module = operator.module
-            if module is None:
+            if module is None and operator.trace is None:
                 assert operator.cls is not None
                 module = instantiate(operator.cls, operator.parameters)
             # Modules live for one operator only; a new look, so that their ids are not taken for others'.
-            fingerprint = operator.fingerprint or Fingerprints().fingerprint(module, operator.inputs)
+            fingerprint = operator.fingerprint
+            if not fingerprint:
+                assert module is not None
+                fingerprint = Fingerprints().fingerprint(module, operator.inputs)
             if fingerprint in self._order:
                 self._report.duplicates += 1
                 self._step(operator)
@@ -117,7 +122,10 @@ class _Run:
                 self._report.reused += 1
                 self._step(operator)
                 return None
-            checked = check(module, operator.inputs, operator.cls, operator.parameters)
+            checked = operator.checked
+            if checked is None:
+                assert module is not None
+                checked = check(module, operator.inputs, operator.cls, operator.parameters)
         except Refused as refusal:
             self._report.dropped(operator.dropped(refusal.stage, str(refusal)))
             self._step(operator)
@@ -234,18 +242,21 @@ def _version() -> str:
     return __version__
 
 
-def _entry(operator: Operator, module: torch.nn.Module, fingerprint: str, checked: Checked) -> dict[str, Any]:
+def _entry(operator: Operator, module: torch.nn.Module | None, fingerprint: str, checked: Checked) -> dict[str, Any]:
     ranges = operator.ranges or checked.ranges
+    count = total_cost(operator.trace).parameters if module is None and operator.trace is not None else 0
+    if module is not None:
+        count = sum(parameter.numel() for parameter in module.parameters())
     return {
         "fingerprint": fingerprint,
         "kind": operator.kind,
-        "class": operator.class_name or class_name(type(module)),
+        "class": operator.class_name,
         "parameters": operator.parameters,
         "inputs": [{"shape": list(shape), "dtype": dtype, "low": low, "high": high}
                    for (shape, dtype), (low, high) in zip(operator.inputs, ranges, strict=True)],
         "output_shapes": checked.output_shapes,
         "output_dtypes": checked.output_dtypes,
-        "parameter_count": sum(parameter.numel() for parameter in module.parameters()),
+        "parameter_count": count,
         "exporter": "",
         "origin": operator.origin,
         "models": [],
@@ -256,13 +267,15 @@ def _entry(operator: Operator, module: torch.nn.Module, fingerprint: str, checke
 def _recipe(operator: Operator) -> dict[str, Any] | None:
     """How a worker builds the operator; None where only this process can."""
     cls = operator.cls
-    if operator.module is not None or cls is None or cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
+    if cls is None or operator.module is not None or cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
         return None
     return {"module": cls.__module__, "class": cls.__qualname__, "parameters": operator.parameters,
             "search_path": operator.search_path}
 
 
 def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str]:
+    if operator.trace is not None:
+        return function_onnx(operator.trace, contexts)
     module = operator.module
     if module is None:
         assert operator.cls is not None

@@ -10,17 +10,20 @@ from typing import Any
 import torch
 
 from mmt.space.drops import Dropped, DropReport
+from mmt.torch_side.build import Checked
 from mmt.torch_side.fingerprint import InputSpec
+from mmt.torch_side.trace import Trace
 
 __all__ = ["Failed", "Fallback", "GenerateReport", "Operator"]
 
 
 @dataclass
 class Operator:
-    """One operator that is to be in the folder, given as a class with parameters or as a module.
+    """One operator that is to be in the folder, given as a class with parameters, a module, or a piece of a trace.
 
     `cls` and `parameters`: built here (to be checked) and in a worker process (to be converted). `module`: converted
-    as it is; `reseed` gives it seeded weights first (in place). `captured_id`: fingerprint of an instance that scan
+    as it is; `reseed` gives it seeded weights first (in place). `trace`: functions cut out of a model. `checked`: what
+    a run of it showed, where it ran already. `captured_id`: fingerprint of an instance that scan
     captured, to be found in this folder or in `captured_in`. `ranges`: (low, high) per input, where known.
     """
 
@@ -31,6 +34,8 @@ class Operator:
     search_path: list[str] = field(default_factory=list)
     module: torch.nn.Module | None = None
     reseed: bool = False
+    trace: Trace | None = None
+    checked: Checked | None = None
     captured_id: str = ""
     captured_in: list[Path] = field(default_factory=list)
     ranges: list[tuple[float, float]] | None = None
