@@ -118,3 +118,52 @@ class LatencySpace:
     def row(self, config: Mapping[str, Any]) -> np.ndarray:
         """Slot name to choice -> choice indices. Raises KeyError or ValueError for an unknown slot or choice."""
         return np.array([self.slots[name].index(config[name]) for name in self._names], dtype=np.uint8)
+
+    def latency_us(self, rows: np.ndarray) -> np.ndarray:
+        """Latencies in microseconds of configurations, shape (n, slots) -> (n,)."""
+        return self._arrays.latency_us(rows)
+
+    def latencies(self) -> np.ndarray:
+        """Latencies of all configurations in microseconds, in the order of `enumerate` (the last slot changes fastest)."""
+        return self._arrays.enumerate_latency_us(0, self.size)
+
+    def enumerate(self, first: int = 0, count: int | None = None) -> np.ndarray:
+        """Configurations number `first` … as rows."""
+        return self._arrays.enumerate(first, self.size - first if count is None else count)
+
+    def sums(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Sums of features (see FEATURES) of configurations, shape (n, len(names))."""
+        return self._arrays.feature_sums(rows, list(names))
+
+    def sample(self, count: int, seed: int = 1, *, budget_us: float | None = None, limits: Mapping[str, float] | None = None) -> np.ndarray:
+        """Uniform random configurations; with `budget_us` uniform over those that are at most that slow."""
+        if budget_us is not None or limits:
+            rows, _, complete = self._arrays.sample_within(float("inf") if budget_us is None else budget_us, count, seed, dict(limits or {}))
+            if not complete and len(rows) == 0:
+                raise ValueError(f"no configuration was found within {budget_us} us{' and the limits' if limits else ''}; the fastest takes "
+                                 f"{self.fastest(1)[1][0]:.1f} us")
+            return rows
+        generator = np.random.default_rng(seed)
+        return np.stack([generator.integers(0, len(choices), count, dtype=np.uint8 if len(choices) <= 256 else np.int32)
+                         for choices in self.slots.values()], axis=1)
+
+    def fastest(self, count: int, limits: Mapping[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The `count` fastest configurations and their latencies in microseconds; exact."""
+        rows, latencies, _ = self._arrays.fastest(count, dict(limits or {}))
+        return rows, latencies
+
+    def within(self, budget_us: float, most: int = 1_000_000, limits: Mapping[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Configurations of at most `budget_us`, fastest first, `most` of them at the most, with their latencies."""
+        rows, latencies, _ = self._arrays.within(budget_us, most, dict(limits or {}))
+        return rows, latencies
+
+    def pareto(self, rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Indices of the rows that none other beats in both latency (lower) and score (higher), fastest first."""
+        return _core.space_table.pareto_front(self.latency_us(rows), np.asarray(scores, dtype=np.float64))
+
+
+def _with(choice: tuple[int, ...], changes: dict[int, int]) -> tuple[int, ...]:
+    changed = list(choice)
+    for slot, value in changes.items():
+        changed[slot] = value
+    return tuple(changed)

@@ -122,6 +122,9 @@ void bind_predict(nb::module_& m) {
       .def("plan_json", [](const Result& r) { return mmt::write_plan(r.plan); });
 
   m.def(
+      "cost_model", [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
+      "The constants that turn sums into a latency, of a table's configuration.");
+  m.def(
       "predict_trace",
       [](const std::string& trace_json, const std::shared_ptr<mmt::LatencyTable>& table) {
         return predict_plan(mmt::compose(mmt::read_trace(trace_json), *table), *table);
