@@ -21,16 +21,17 @@ struct KernelRow {
   std::string key, type, attributes, text;
   double cold_us = 0, hot_us = 0;
   double cold_se_us = 0, hot_se_us = 0;  ///< Standard error of each, widened where sources disagree.
-  double cold_spread_us = 0, hot_spread_us = 0;  ///< Standard deviation between sources that their own errors do not explain.
+  double cold_spread_us = 0,
+         hot_spread_us = 0;  ///< Standard deviation between sources that their own errors do not explain.
   std::int64_t weight_bytes = 0, input_bytes = 0, output_bytes = 0;
-  int sources = 0;       ///< How many operator kernels were pooled.
-  std::string flags;     ///< Noise flags (profile.h); "few" where cold or hot was never measured and stands for the other.
+  int sources = 0;    ///< How many operator kernels were pooled.
+  std::string flags;  ///< Noise flags (profile.h); "few" where cold or hot was never measured and stands for the other.
 };
 
 /// One measured context of an operator, as composition needs it.
 struct ContextRow {
-  std::string context;                 ///< "plain", "packed"
-  Summary cold, hot;                   ///< Whole run.
+  std::string context;                   ///< "plain", "packed"
+  Summary cold, hot;                     ///< Whole run.
   std::vector<std::string> kernel_keys;  ///< In execution order.
   std::vector<KernelRole> roles;
   std::vector<int> ports;
@@ -66,12 +67,13 @@ struct TableBuildReport {
   std::vector<std::string> configs;
 };
 
-/// Folds `<folder>/ops.json` and `<folder>/latency.jsonl` into `<folder>/latency.db` (atomically replaced: a reader, or a
-/// kill at any time, sees the old or the new one). Of several profiles of one operator, context and configuration the
+/// Folds `<folder>/ops.json` and `<folder>/latency.jsonl` into `<folder>/latency.db` (atomically replaced: a reader, or
+/// a kill at any time, sees the old or the new one). Of several profiles of one operator, context and configuration the
 /// latest that succeeded wins. Throws Error(kNotFound) where neither file exists, kParse for a damaged manifest, kIo.
 TableBuildReport build_table(const std::string& folder);
 
-/// The configurations of a table, found as LatencyTable::open finds it. The same errors, but for several configurations.
+/// The configurations of a table, found as LatencyTable::open finds it. The same errors, but for several
+/// configurations.
 std::vector<ConfigRow> list_configs(const std::string& path);
 
 class LatencyTable {
@@ -79,8 +81,9 @@ class LatencyTable {
   /// `path`: the operator folder, its latency.db, or any other name inside the folder that older scripts use for the
   /// table (meta_latency.pkl). Rebuilds the database where the journal is newer. `config_id` empty: the only
   /// configuration; an error that lists them where there are several. A unique prefix of an id is enough.
-  /// Throws Error: kNotFound (no folder, no table: what to run), kInvalidArgument (several configurations, or an unknown
-  /// one), kUnsupported (a table of a newer version), kCorrupt (damaged, and no journal to rebuild it from), kIo.
+  /// Throws Error: kNotFound (no folder, no table: what to run), kInvalidArgument (several configurations, or an
+  /// unknown one), kUnsupported (a table of a newer version), kCorrupt (damaged, and no journal to rebuild it from),
+  /// kIo.
   static std::shared_ptr<LatencyTable> open(const std::string& path, const std::string& config_id = "");
   virtual ~LatencyTable() = default;
 

@@ -9,12 +9,24 @@ namespace mmt {
 
 /// What a kernel is. For every structure with these members (KernelSignature, KernelRow).
 inline constexpr auto kKernelIdentityFields = std::make_tuple(
-    Field{"type", "", "the engine's type name", [](auto& k) -> auto& { return k.type; }},
-    Field{"attributes", "", "what else decides its time", [](auto& k) -> auto& { return k.attributes; }},
-    Field{"text", "", "the signature for people", [](auto& k) -> auto& { return k.text; }},
-    Field{"weight_bytes", "bytes", "constants read", [](auto& k) -> auto& { return k.weight_bytes; }},
-    Field{"input_bytes", "bytes", "activations read", [](auto& k) -> auto& { return k.input_bytes; }},
-    Field{"output_bytes", "bytes", "activations written", [](auto& k) -> auto& { return k.output_bytes; }});
+    Field{"type", "", "the engine's type name", [](auto& k) -> auto& { return k.type;
+}  // namespace mmt
+}
+, Field{"attributes", "", "what else decides its time", [](auto& k) -> auto& {return k.attributes;
+}
+}
+, Field{"text", "", "the signature for people", [](auto& k) -> auto& {return k.text;
+}
+}
+, Field{"weight_bytes", "bytes", "constants read", [](auto& k) -> auto& {return k.weight_bytes;
+}
+}
+, Field{"input_bytes", "bytes", "activations read", [](auto& k) -> auto& {return k.input_bytes;
+}
+}
+, Field{"output_bytes", "bytes", "activations written", [](auto& k) -> auto& {return k.output_bytes;
+}
+});
 
 /// What a kernel costs under one configuration.
 inline constexpr auto kKernelCostFields = std::make_tuple(
@@ -28,15 +40,15 @@ inline constexpr auto kKernelCostFields = std::make_tuple(
     Field{"flags", "", "noise flags, joined by commas", &KernelRow::flags});
 
 /// What an operator is, as the manifest says it.
-inline constexpr auto kOperatorIdentityFields = std::make_tuple(
-    Field{"kind", "", "module, function or model", &OperatorRow::kind},
-    Field{"class_name", "", "class or function", &OperatorRow::class_name},
-    Field{"parameters", "", "constructor parameters or arguments, JSON", &OperatorRow::parameters_json},
-    Field{"input_shapes", "", "one list per input", &OperatorRow::input_shapes},
-    Field{"input_dtypes", "", "element types of the inputs", &OperatorRow::input_dtypes},
-    Field{"output_shapes", "", "one list per output", &OperatorRow::output_shapes},
-    Field{"output_dtypes", "", "element types of the outputs", &OperatorRow::output_dtypes},
-    Field{"parameter_count", "", "trainable and constant numbers", &OperatorRow::parameter_count});
+inline constexpr auto kOperatorIdentityFields =
+    std::make_tuple(Field{"kind", "", "module, function or model", &OperatorRow::kind},
+                    Field{"class_name", "", "class or function", &OperatorRow::class_name},
+                    Field{"parameters", "", "constructor parameters or arguments, JSON", &OperatorRow::parameters_json},
+                    Field{"input_shapes", "", "one list per input", &OperatorRow::input_shapes},
+                    Field{"input_dtypes", "", "element types of the inputs", &OperatorRow::input_dtypes},
+                    Field{"output_shapes", "", "one list per output", &OperatorRow::output_shapes},
+                    Field{"output_dtypes", "", "element types of the outputs", &OperatorRow::output_dtypes},
+                    Field{"parameter_count", "", "trainable and constant numbers", &OperatorRow::parameter_count});
 
 /// What was fitted to a configuration's measurements, and how many there are.
 inline constexpr auto kConfigFitFields = std::make_tuple(
@@ -62,8 +74,7 @@ struct FieldList<ContextRow> {
       Field{"kernel_keys", "", "in execution order", &ContextRow::kernel_keys},
       Field{"roles", "", "of each kernel", &ContextRow::roles},
       Field{"ports", "", "of each kernel, -1 for none", &ContextRow::ports},
-      Field{"inputs", "", "ports", &ContextRow::inputs},
-      Field{"outputs", "", "ports", &ContextRow::outputs},
+      Field{"inputs", "", "ports", &ContextRow::inputs}, Field{"outputs", "", "ports", &ContextRow::outputs},
       Field{"memory_mib", "MiB", "session memory, the engine's figure", &ContextRow::memory_mib},
       Field{"resident_mib", "MiB", "growth of the process by opening and first run", &ContextRow::resident_mib},
       Field{"mflops", "MFLOP", "the engine's estimate of the work", &ContextRow::mflops},
@@ -74,12 +85,12 @@ struct FieldList<ContextRow> {
 
 template <>
 struct FieldList<OperatorRow> {
-  static constexpr auto fields = std::tuple_cat(
-      std::make_tuple(Field{"fingerprint", "", "identity of the operator", &OperatorRow::fingerprint}),
-      kOperatorIdentityFields,
-      std::make_tuple(Field{"status", "", "ok, failed or unmeasured", &OperatorRow::status},
-                      Field{"reason", "", "why it failed", &OperatorRow::reason},
-                      Field{"contexts", "", "the measured ones", &OperatorRow::contexts}));
+  static constexpr auto fields =
+      std::tuple_cat(std::make_tuple(Field{"fingerprint", "", "identity of the operator", &OperatorRow::fingerprint}),
+                     kOperatorIdentityFields,
+                     std::make_tuple(Field{"status", "", "ok, failed or unmeasured", &OperatorRow::status},
+                                     Field{"reason", "", "why it failed", &OperatorRow::reason},
+                                     Field{"contexts", "", "the measured ones", &OperatorRow::contexts}));
 };
 
 template <>

@@ -15,16 +15,18 @@ std::vector<std::string> record_views();
 
 /// Hands the rows of a view to `sink`; the columns are those of the SQLite view of that name. `config_id`: only that
 /// configuration (a unique prefix will do); empty: all, they are told apart by the column config_id.
-/// `limit`: at most so many rows, negative: all. Throws Error as LatencyTable::open, kInvalidArgument for an unknown view.
+/// `limit`: at most so many rows, negative: all. Throws Error as LatencyTable::open, kInvalidArgument for an unknown
+/// view.
 void read_records(const std::string& path, const std::string& view, const std::string& config_id, RecordSink& sink,
                   std::int64_t limit = -1);
 
 /// Something that a user may want to know of a table.
 struct TableFinding {
   std::string severity;  ///< "error" (figures are missing or wrong), "warning" (they may be), "note".
-  std::string kind;      ///< Stable word: "damaged", "stale", "dropped_line", "unmeasured", "failed", "noisy", "orphan", "missing_file", "changed_file".
-  std::string subject;   ///< Fingerprint or file.
-  std::string text;      ///< What is the matter, and the cure.
+  std::string kind;     ///< Stable word: "damaged", "stale", "dropped_line", "unmeasured", "failed", "noisy", "orphan",
+                        ///< "missing_file", "changed_file".
+  std::string subject;  ///< Fingerprint or file.
+  std::string text;     ///< What is the matter, and the cure.
 };
 
 struct TableCheck {
@@ -46,9 +48,9 @@ struct MergeReport {
 };
 
 /// Takes the operators and measurements of other folders over into `target` (made where it does not exist): manifests
-/// are joined, journals appended, the table is built anew. Of two measurements of one operator, context and configuration
-/// the later one (measured_at) stays. Doing it again changes nothing.
-/// Throws Error(kNotFound) for a source without a journal, before anything is written; kIo.
+/// are joined, journals appended, the table is built anew. Of two measurements of one operator, context and
+/// configuration the later one (measured_at) stays. Doing it again changes nothing. Throws Error(kNotFound) for a
+/// source without a journal, before anything is written; kIo.
 MergeReport merge_tables(const std::string& target, const std::vector<std::string>& sources);
 
 }  // namespace mmt

@@ -30,9 +30,8 @@ template <class T>
 nb::object to_python(const T& value) {
   if constexpr (mmt::HasFields<T>) {
     nb::dict row;
-    mmt::for_each_field<T>([&](const auto& field) {
-      row[nb::str(field.name.data(), field.name.size())] = to_python(field.get(value));
-    });
+    mmt::for_each_field<T>(
+        [&](const auto& field) { row[nb::str(field.name.data(), field.name.size())] = to_python(field.get(value)); });
     return std::move(row);
   } else if constexpr (std::is_same_v<T, mmt::Layout>) {
     return nb::str(mmt::layout_name(value));

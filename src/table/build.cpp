@@ -30,8 +30,8 @@ namespace fs = std::filesystem;
 constexpr const char* kTemporaryPrefix = "latency.db.tmp-";
 constexpr std::int64_t kAbandonedSeconds = 600;
 
-/// Removes what killed builds left behind. Young files are kept: their builder may live on another machine or in another
-/// container, where its process number says nothing here.
+/// Removes what killed builds left behind. Young files are kept: their builder may live on another machine or in
+/// another container, where its process number says nothing here.
 void remove_abandoned(const std::string& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
@@ -72,8 +72,9 @@ void refuse_to_lose(const Location& location) {
   if (inspect(location, reason) != TableState::kFresh) return;
   Database database(location.database, OpenMode::kRead);
   if (database.integer("SELECT COUNT(*) FROM config") == 0) return;
-  throw Error(ErrorCode::kNotFound, location.file(kJournalFile) + ": does not exist, and " + location.database +
-                                        " holds measurements that would be lost; copy the journal here, or delete the table first");
+  throw Error(ErrorCode::kNotFound,
+              location.file(kJournalFile) + ": does not exist, and " + location.database +
+                  " holds measurements that would be lost; copy the journal here, or delete the table first");
 }
 
 }  // namespace
@@ -123,7 +124,8 @@ TableBuildReport build_table(const std::string& path) {
       builder.set(table::kManifestFile, table::stamp_text(manifest_stamp));
     }
     const JournalReport read = read_journal(journal, [&](const JournalEntry& entry) { builder.add(entry); });
-    if (read.dropped > 0) log(LogLevel::kWarning, journal + ": " + std::to_string(read.dropped) + " lines dropped: " + read.first_drop);
+    if (read.dropped > 0)
+      log(LogLevel::kWarning, journal + ": " + std::to_string(read.dropped) + " lines dropped: " + read.first_drop);
     if (journal_stamp.exists) builder.set(table::kJournalFile, table::stamp_text(journal_stamp));
     builder.set("build_id", identity_hex(journal_stamp.sha256 + manifest_stamp.sha256));
     builder.set("dropped_lines", std::to_string(read.dropped));

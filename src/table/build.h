@@ -14,8 +14,8 @@ class Builder;
 /// Adds all rows; returns the number of journal lines that were dropped.
 using Fill = std::function<std::int64_t(Builder&)>;
 
-/// Builds `<folder>/latency.db` in a temporary file beside it, flushes and renames it. Where `fill` throws, the old table
-/// stays as it was and the temporary file goes.
+/// Builds `<folder>/latency.db` in a temporary file beside it, flushes and renames it. Where `fill` throws, the old
+/// table stays as it was and the temporary file goes.
 TableBuildReport build(const std::string& folder, const Fill& fill);
 
 }  // namespace mmt::table

@@ -12,10 +12,12 @@
 namespace mmt::table {
 namespace {
 
-/// Opens a fresh file for bulk writing: nothing reads it before it is finished, so no rollback and no waiting for the disk.
+/// Opens a fresh file for bulk writing: nothing reads it before it is finished, so no rollback and no waiting for the
+/// disk.
 Database& prepared(Database& database) {
-  database.execute("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-                   "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536; PRAGMA temp_store = FILE;");
+  database.execute(
+      "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+      "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536; PRAGMA temp_store = FILE;");
   database.execute(tables_sql());
   database.execute("BEGIN");
   return database;
@@ -103,8 +105,12 @@ bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile
   if (place->second && !succeeded) return false;
   place->second = succeeded;
   for (const char* table : {"operator_kernel", "port"}) {
-    Statement(database_, std::string("DELETE FROM ") + table + " WHERE config_no = ? AND operator_no = ? AND context = ?")
-        .bind(config).bind(operator_no).bind(profile.context).run();
+    Statement(database_,
+              std::string("DELETE FROM ") + table + " WHERE config_no = ? AND operator_no = ? AND context = ?")
+        .bind(config)
+        .bind(operator_no)
+        .bind(profile.context)
+        .run();
   }
   return true;
 }
@@ -122,7 +128,12 @@ void Builder::add(const JournalEntry& entry) {
   int position = 0;
   for (const KernelProfile& kernel : profile.kernels) {
     const std::int64_t kernel_no = kernel_number(kernel.kernel.signature);
-    insert_operator_kernel_.start().bind(config).bind(operator_no).bind(profile.context).bind(position++).bind(kernel_no);
+    insert_operator_kernel_.start()
+        .bind(config)
+        .bind(operator_no)
+        .bind(profile.context)
+        .bind(position++)
+        .bind(kernel_no);
     bind_cells(insert_operator_kernel_, kOperatorKernelFields, kernel);
     insert_operator_kernel_.run();
   }
@@ -151,7 +162,8 @@ TableBuildReport Builder::finish() {
     row.run = state.run;
     fit_overheads(number, row);
     const std::string where = " WHERE config_no = " + std::to_string(number);
-    row.operators = database_.integer("SELECT COUNT(DISTINCT operator_no) FROM measurement" + where + " AND status = 'ok'");
+    row.operators =
+        database_.integer("SELECT COUNT(DISTINCT operator_no) FROM measurement" + where + " AND status = 'ok'");
     row.kernels = database_.integer("SELECT COUNT(*) FROM kernel_cost" + where);
     insert_config.start().bind(number).bind(row.config_id);
     bind_cells(insert_config, FieldList<Provenance>::fields, row.run);

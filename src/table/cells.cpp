@@ -14,7 +14,8 @@ void parse_list(const std::string& text, T& values) {
   try {
     values = nlohmann::json::parse(text).get<T>();
   } catch (const nlohmann::json::exception&) {
-    throw Error(ErrorCode::kCorrupt, "the latency table holds \"" + text + "\" where a list belongs; run `mmt table rebuild`");
+    throw Error(ErrorCode::kCorrupt,
+                "the latency table holds \"" + text + "\" where a list belongs; run `mmt table rebuild`");
   }
 }
 

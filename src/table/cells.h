@@ -32,8 +32,8 @@ struct IsStructList : std::false_type {};
 template <class T>
 struct IsStructList<std::vector<T>> : std::bool_constant<HasFields<T>> {};
 
-/// Calls `visit(prefix, name, value)` for every cell that `fields` of `object` make. Lists of structures (kernels, ports)
-/// make none: they have tables of their own.
+/// Calls `visit(prefix, name, value)` for every cell that `fields` of `object` make. Lists of structures (kernels,
+/// ports) make none: they have tables of their own.
 template <class Fields, class Object, class Visit>
 void walk_cells(const Fields& fields, Object& object, Visit& visit, std::string_view prefix = "") {
   for_each_in(fields, [&](const auto& field) {
@@ -104,8 +104,12 @@ static_assert(std::get<0>(kMeasurementFields).name == "context");
 
 /// Fields of a kernel inside an operator.
 inline constexpr auto kOperatorKernelFields =
-    std::make_tuple(Field{"role", "", "", [](auto& k) -> auto& { return k.kernel.role; }},
-                    Field{"port", "", "", [](auto& k) -> auto& { return k.kernel.port; }},
+    std::make_tuple(Field{"role", "", "", [](auto& k) -> auto& { return k.kernel.role;
+}  // namespace mmt::table
+}
+, Field{"port", "", "", [](auto& k) -> auto& {return k.kernel.port;
+}
+},
                     Field{"cold", "", "", &KernelProfile::cold}, Field{"hot", "", "", &KernelProfile::hot});
 
 }  // namespace mmt::table

@@ -26,8 +26,9 @@ class Checker {
     const bool has_journal = stamp(location_.file(kJournalFile)).exists;
     const bool has_manifest = stamp(location_.file(kManifestFile)).exists;
     if (!has_journal && !has_manifest && !stamp(location_.database).exists) {
-      throw Error(ErrorCode::kNotFound, location_.folder + ": holds neither table, journal nor manifest; run `mmt generate` "
-                                                           "and `mmt meter` on it first");
+      throw Error(ErrorCode::kNotFound, location_.folder +
+                                            ": holds neither table, journal nor manifest; run `mmt generate` "
+                                            "and `mmt meter` on it first");
     }
     check_database(has_journal);
     if (has_journal && location_.rebuildable) check_journal();
@@ -54,13 +55,15 @@ class Checker {
       case TableState::kStale:
         break;
       case TableState::kMissing:
-        find(severity, "stale", location_.database, "does not exist yet; `mmt meter` measures, `mmt table rebuild` folds");
+        find(severity, "stale", location_.database,
+             "does not exist yet; `mmt meter` measures, `mmt table rebuild` folds");
         return;
       default:
         find(severity, "damaged", location_.database, reason + "; run `mmt table rebuild`");
         return;
     }
-    if (state == TableState::kStale) find("note", "stale", location_.database, reason + "; it is rebuilt when it is opened");
+    if (state == TableState::kStale)
+      find("note", "stale", location_.database, reason + "; it is rebuilt when it is opened");
     try {
       Database database(location_.database, OpenMode::kRead);
       const std::string verdict = database.value("PRAGMA integrity_check");
@@ -82,10 +85,11 @@ class Checker {
     while (failed.step()) {
       find("error", "failed", failed.text(0), failed.text(1) + " (" + failed.text(2) + "): " + failed.text(3));
     }
-    Statement noisy(database, "SELECT fingerprint, class_name, context, flags FROM operators WHERE status = 'ok' AND flags <> ''");
+    Statement noisy(
+        database, "SELECT fingerprint, class_name, context, flags FROM operators WHERE status = 'ok' AND flags <> ''");
     while (noisy.step()) {
-      find("warning", "noisy", noisy.text(0), noisy.text(1) + " (" + noisy.text(2) + "): " + noisy.text(3) +
-                                                  "; measure it again on a quieter machine");
+      find("warning", "noisy", noisy.text(0),
+           noisy.text(1) + " (" + noisy.text(2) + "): " + noisy.text(3) + "; measure it again on a quieter machine");
     }
   }
 
@@ -96,7 +100,8 @@ class Checker {
     });
     if (report.dropped > 0) {
       find("warning", "dropped_line", location_.file(kJournalFile),
-           std::to_string(report.dropped) + " line(s) are not used: " + report.first_drop + "; run `mmt meter` to measure what they held");
+           std::to_string(report.dropped) + " line(s) are not used: " + report.first_drop +
+               "; run `mmt meter` to measure what they held");
     }
   }
 
@@ -121,16 +126,19 @@ class Checker {
   void check_model(const OperatorEntry& entry, const OperatorModel& model) {
     const auto found = measured_.find({entry.fingerprint, model.context});
     if (found == measured_.end()) {
-      find("warning", "unmeasured", entry.fingerprint, entry.class_name + " (" + model.context + "): run `mmt meter " + location_.folder + "`");
+      find("warning", "unmeasured", entry.fingerprint,
+           entry.class_name + " (" + model.context + "): run `mmt meter " + location_.folder + "`");
     } else if (!found->second.empty() && !model.sha256.empty() && found->second != model.sha256) {
       find("warning", "changed_file", entry.fingerprint,
-           entry.class_name + " (" + model.context + "): was converted again after it was measured; run `mmt meter` on it");
+           entry.class_name + " (" + model.context +
+               "): was converted again after it was measured; run `mmt meter` on it");
     }
     const std::string path = location_.file(model.file);
     const FileStamp file = stamp(path);
     if (!file.exists) {
       find("warning", "missing_file", path, "is named by the manifest; run `mmt generate` again before measuring");
-    } else if (file.size_bytes != model.size_bytes || (!model.sha256.empty() && sha256_file_hex(path) != model.sha256)) {
+    } else if (file.size_bytes != model.size_bytes ||
+               (!model.sha256.empty() && sha256_file_hex(path) != model.sha256)) {
       find("error", "changed_file", path, "is not what the manifest says; run `mmt generate` again");
     }
   }

@@ -65,7 +65,7 @@ void note_stamps(const Location& location) {
 
 FileStamp stamp(const std::string& path) {
   FileStamp stamp;
-  struct stat status{};
+  struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return stamp;
   stamp.exists = true;
   stamp.size_bytes = status.st_size;

@@ -25,13 +25,13 @@ std::string stamp_text(const FileStamp& stamp);
 
 /// What was found at the place of a table.
 enum class TableState {
-  kFresh,       ///< Usable as it is.
+  kFresh,  ///< Usable as it is.
   kMissing,
-  kStale,       ///< Journal or manifest changed since.
-  kDamaged,     ///< Not a database, cut short, or not finished.
-  kOld,         ///< Schema of an older version.
-  kNew,         ///< Schema of a newer version.
-  kForeign,     ///< A database, but no latency table.
+  kStale,    ///< Journal or manifest changed since.
+  kDamaged,  ///< Not a database, cut short, or not finished.
+  kOld,      ///< Schema of an older version.
+  kNew,      ///< Schema of a newer version.
+  kForeign,  ///< A database, but no latency table.
 };
 
 /// Costs the same for every size of table, unless the time stamps of journal or manifest changed (a copied folder):

@@ -13,8 +13,8 @@
 #include "table/cache.h"
 #include "table/cells.h"
 #include "table/distance.h"
-#include "table/ready.h"
 #include "table/reader.h"
+#include "table/ready.h"
 
 namespace mmt {
 namespace table {
@@ -183,7 +183,8 @@ std::string describe(const ConfigRow& row) {
 
 NumberedConfig choose(const Location& location, const std::vector<NumberedConfig>& configs, const std::string& wanted) {
   if (configs.empty()) {
-    throw Error(ErrorCode::kNotFound, location.database + ": holds no measurement yet; run `mmt meter " + location.folder + "`");
+    throw Error(ErrorCode::kNotFound,
+                location.database + ": holds no measurement yet; run `mmt meter " + location.folder + "`");
   }
   std::vector<NumberedConfig> matches;
   for (const NumberedConfig& config : configs) {
@@ -193,10 +194,11 @@ NumberedConfig choose(const Location& location, const std::vector<NumberedConfig
   if (matches.size() == 1) return matches.front();
   std::string list;
   for (const NumberedConfig& config : configs) list += "\n  " + describe(config.row);
-  const std::string problem = matches.empty() ? "has no configuration \"" + wanted + "\""
+  const std::string problem = matches.empty()  ? "has no configuration \"" + wanted + "\""
                               : wanted.empty() ? "holds several configurations, which never mix"
                                                : "has several configurations that begin with \"" + wanted + "\"";
-  throw Error(ErrorCode::kInvalidArgument, location.database + ": " + problem + "; give one of these as config_id:" + list);
+  throw Error(ErrorCode::kInvalidArgument,
+              location.database + ": " + problem + "; give one of these as config_id:" + list);
 }
 
 }  // namespace

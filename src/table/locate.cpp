@@ -28,8 +28,9 @@ Location locate(const std::string& path) {
   if (fs::is_directory(given, ignored)) return {path, (given / kTableFile).string()};
   const fs::path folder = given.has_parent_path() ? given.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, ignored)) {
-    throw Error(ErrorCode::kNotFound, path + ": neither this nor the folder " + folder.string() +
-                                          " exists; give an operator folder that `mmt generate` and `mmt meter` have filled");
+    throw Error(ErrorCode::kNotFound,
+                path + ": neither this nor the folder " + folder.string() +
+                    " exists; give an operator folder that `mmt generate` and `mmt meter` have filled");
   }
   if (given.filename() != kTableFile && is_sqlite_file(given)) return {folder.string(), path, false};
   return {folder.string(), (folder / kTableFile).string()};

@@ -13,13 +13,14 @@ inline constexpr const char* kPlansFile = "plans.db";
 struct Location {
   std::string folder;    ///< Where manifest and journal may lie; never empty.
   std::string database;  ///< The SQLite file.
-  bool rebuildable = true;  ///< False: a table under a name of its own (a copy), which no folder's journal stands behind.
+  bool rebuildable =
+      true;  ///< False: a table under a name of its own (a copy), which no folder's journal stands behind.
   std::string file(const std::string& name) const { return folder + "/" + name; }
 };
 
 /// A folder stands for its latency.db; so does any name inside a folder that does not exist or is no SQLite file (older
-/// scripts pass meta_latency.pkl; nothing of such a file is read but its first bytes). Throws Error(kNotFound) where the
-/// folder does not exist.
+/// scripts pass meta_latency.pkl; nothing of such a file is read but its first bytes). Throws Error(kNotFound) where
+/// the folder does not exist.
 Location locate(const std::string& path);
 
 }  // namespace mmt::table

@@ -60,8 +60,8 @@ class Merger {
   bool note(const JournalEntry& entry) {
     const ModelProfile& profile = entry.profile;
     const bool succeeded = profile.status == "ok";
-    const auto [place, fresh] =
-        latest_.try_emplace({entry.run.config_id(), profile.fingerprint, profile.context}, succeeded, profile.measured_at);
+    const auto [place, fresh] = latest_.try_emplace({entry.run.config_id(), profile.fingerprint, profile.context},
+                                                    succeeded, profile.measured_at);
     if (fresh) return true;
     const std::pair<bool, std::string> mine{succeeded, profile.measured_at};
     if (mine <= place->second) return false;
@@ -126,7 +126,8 @@ MergeReport merge_tables(const std::string& target, const std::vector<std::strin
       throw Error(ErrorCode::kInvalidArgument, source + ": is the folder to merge into");
     }
     if (!file_exists(folder + "/" + table::kJournalFile)) {
-      throw Error(ErrorCode::kNotFound, folder + ": has no " + table::kJournalFile + "; tables are merged by their journals");
+      throw Error(ErrorCode::kNotFound,
+                  folder + ": has no " + table::kJournalFile + "; tables are merged by their journals");
     }
     folders.push_back(folder);
   }

@@ -19,7 +19,8 @@ Overhead fit_overhead(const std::vector<OverheadPoint>& points) {
   LinearFitOptions options;
   options.nonnegative = true;
   for (const OverheadPoint& point : points) {
-    if (!std::isfinite(point.excess_us) || !std::isfinite(point.se_us) || point.kernels < 0 || point.total_us <= 0) continue;
+    if (!std::isfinite(point.excess_us) || !std::isfinite(point.se_us) || point.kernels < 0 || point.total_us <= 0)
+      continue;
     design.push_back(1);
     design.push_back(point.kernels);
     excess.push_back(point.excess_us);

@@ -19,9 +19,9 @@ struct Overhead {
   double residual = 0;   ///< Median of |excess − fit| / total.
 };
 
-/// excess = run + kernels · kernel, by a robust fit with weights 1/error: neither a few wild points nor the large errors
-/// of slow operators move it. Negative constants make no sense: they are 0, and the other one is fitted alone. No points:
-/// zeros. Kernel counts that do not differ cannot tell the two apart: everything is then counted per run.
+/// excess = run + kernels · kernel, by a robust fit with weights 1/error: neither a few wild points nor the large
+/// errors of slow operators move it. Negative constants make no sense: they are 0, and the other one is fitted alone.
+/// No points: zeros. Kernel counts that do not differ cannot tell the two apart: everything is then counted per run.
 Overhead fit_overhead(const std::vector<OverheadPoint>& points);
 
 }  // namespace mmt::table

@@ -21,11 +21,13 @@ std::unique_ptr<Database> open_plans(const std::string& path) {
   auto database = std::make_unique<Database>(path, OpenMode::kCreate);
   if (database->integer("PRAGMA user_version") != kPlansVersion) {
     // Also the first access, which finds damage. Another version's plans mean nothing here.
-    database->execute("BEGIN IMMEDIATE; DROP TABLE IF EXISTS plan;"
-                      "CREATE TABLE plan (model TEXT, config_id TEXT, written_at REAL, kernels TEXT, "
-                      "PRIMARY KEY (model, config_id));"
-                      "CREATE INDEX plan_by_age ON plan (written_at);"
-                      "PRAGMA user_version = " + std::to_string(kPlansVersion) + "; COMMIT");
+    database->execute(
+        "BEGIN IMMEDIATE; DROP TABLE IF EXISTS plan;"
+        "CREATE TABLE plan (model TEXT, config_id TEXT, written_at REAL, kernels TEXT, "
+        "PRIMARY KEY (model, config_id));"
+        "CREATE INDEX plan_by_age ON plan (written_at);"
+        "PRAGMA user_version = " +
+        std::to_string(kPlansVersion) + "; COMMIT");
   }
   database->execute("PRAGMA synchronous = NORMAL");
   return database;
@@ -48,11 +50,17 @@ class PlanCacheImpl final : public PlanCache {
     guarded([&] {
       const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
       Statement(*database_, "INSERT OR REPLACE INTO plan (model, config_id, written_at, kernels) VALUES (?, ?, ?, ?)")
-          .bind(model).bind(config_id).bind(now).bind(kernels_json).run();
+          .bind(model)
+          .bind(config_id)
+          .bind(now)
+          .bind(kernels_json)
+          .run();
       const std::int64_t excess = database_->integer("SELECT COUNT(*) FROM plan") - limit_;
       if (excess > 0) {
-        Statement(*database_, "DELETE FROM plan WHERE rowid IN (SELECT rowid FROM plan ORDER BY written_at, rowid LIMIT ?)")
-            .bind(excess).run();
+        Statement(*database_,
+                  "DELETE FROM plan WHERE rowid IN (SELECT rowid FROM plan ORDER BY written_at, rowid LIMIT ?)")
+            .bind(excess)
+            .run();
       }
       return 0;
     });

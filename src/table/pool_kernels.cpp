@@ -36,7 +36,8 @@ struct Group {
     if (!has_cold && !has_hot) return;  // Its measurement was spared: others have it.
     const std::vector<std::string> found = words(source_flags);
     if (members++ == 0) flags = found;
-    std::erase_if(flags, [&](const std::string& flag) { return std::find(found.begin(), found.end(), flag) == found.end(); });
+    std::erase_if(flags,
+                  [&](const std::string& flag) { return std::find(found.begin(), found.end(), flag) == found.end(); });
   }
 
   KernelRow row() const {
@@ -67,14 +68,15 @@ struct Group {
 }  // namespace
 
 void Builder::pool_kernels() {
-  Statement rows(database_,
-                 "SELECT p.config_no, p.kernel_no, m.flags, p.cold_count, p.cold_median_us, p.cold_ci_low_us, p.cold_ci_high_us, "
-                 "p.cold_min_us, p.cold_max_us, p.cold_noisy, p.hot_count, p.hot_median_us, p.hot_ci_low_us, p.hot_ci_high_us, "
-                 "p.hot_min_us, p.hot_max_us, p.hot_noisy "
-                 "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
-                 "JOIN operator o ON o.operator_no = p.operator_no "
-                 "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
-                 "WHERE o.kind <> 'model' AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
+  Statement rows(
+      database_,
+      "SELECT p.config_no, p.kernel_no, m.flags, p.cold_count, p.cold_median_us, p.cold_ci_low_us, p.cold_ci_high_us, "
+      "p.cold_min_us, p.cold_max_us, p.cold_noisy, p.hot_count, p.hot_median_us, p.hot_ci_low_us, p.hot_ci_high_us, "
+      "p.hot_min_us, p.hot_max_us, p.hot_noisy "
+      "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
+      "JOIN operator o ON o.operator_no = p.operator_no "
+      "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
+      "WHERE o.kind <> 'model' AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
   Group group;
   const auto write = [&] {
     if (group.members == 0) return;
@@ -112,16 +114,18 @@ void Builder::pool_kernels() {
 
 void Builder::fit_overheads(int config, ConfigRow& row) {
   // An operator's own kernel medians belong to the same rounds as its total; what was spared comes from the pool.
-  Statement rows(database_,
-                 "SELECT COUNT(*), m.hot_median_us, (m.hot_ci_high_us - m.hot_ci_low_us) / 3.92, "
-                 "SUM(CASE WHEN p.hot_count > 0 THEN p.hot_median_us ELSE c.hot_us END), "
-                 "SUM(CASE WHEN p.hot_count > 0 THEN (p.hot_ci_high_us - p.hot_ci_low_us) * (p.hot_ci_high_us - p.hot_ci_low_us) "
-                 "/ (3.92 * 3.92) ELSE c.hot_se_us * c.hot_se_us END), COUNT(c.kernel_no) "
-                 "FROM measurement m JOIN operator o ON o.operator_no = m.operator_no "
-                 "CROSS JOIN operator_kernel p ON p.config_no = m.config_no AND p.operator_no = m.operator_no AND p.context = m.context "
-                 "LEFT JOIN kernel_cost c ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
-                 "WHERE m.config_no = ?1 AND m.context = 'plain' AND m.status = 'ok' AND m.hot_count > 0 AND o.kind <> 'model' "
-                 "GROUP BY m.operator_no ORDER BY m.operator_no");
+  Statement rows(
+      database_,
+      "SELECT COUNT(*), m.hot_median_us, (m.hot_ci_high_us - m.hot_ci_low_us) / 3.92, "
+      "SUM(CASE WHEN p.hot_count > 0 THEN p.hot_median_us ELSE c.hot_us END), "
+      "SUM(CASE WHEN p.hot_count > 0 THEN (p.hot_ci_high_us - p.hot_ci_low_us) * (p.hot_ci_high_us - p.hot_ci_low_us) "
+      "/ (3.92 * 3.92) ELSE c.hot_se_us * c.hot_se_us END), COUNT(c.kernel_no) "
+      "FROM measurement m JOIN operator o ON o.operator_no = m.operator_no "
+      "CROSS JOIN operator_kernel p ON p.config_no = m.config_no AND p.operator_no = m.operator_no AND p.context = "
+      "m.context "
+      "LEFT JOIN kernel_cost c ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
+      "WHERE m.config_no = ?1 AND m.context = 'plain' AND m.status = 'ok' AND m.hot_count > 0 AND o.kind <> 'model' "
+      "GROUP BY m.operator_no ORDER BY m.operator_no");
   rows.start().bind(config);
   std::vector<OverheadPoint> points;
   while (rows.step()) {

@@ -41,8 +41,8 @@ class Reader {
 
   Database database_;
   int config_ = 0;
-  Statement operator_, measurements_, operator_kernels_, ports_, kernel_, same_attributes_, below_, above_, same_shapes_,
-      same_parameters_, same_class_;
+  Statement operator_, measurements_, operator_kernels_, ports_, kernel_, same_attributes_, below_, above_,
+      same_shapes_, same_parameters_, same_class_;
 };
 
 }  // namespace mmt::table

@@ -8,9 +8,7 @@
 namespace mmt::table {
 namespace {
 
-bool has_sources(const Location& location) {
-  return location.rebuildable && stamp(location.file(kJournalFile)).exists;
-}
+bool has_sources(const Location& location) { return location.rebuildable && stamp(location.file(kJournalFile)).exists; }
 
 }  // namespace
 
@@ -28,7 +26,8 @@ Location ready_table(const std::string& path) {
       throw Error(ErrorCode::kParse, problem + "; give an operator folder or its latency.db");
     case TableState::kMissing:
       if (!has_sources(location)) {
-        throw Error(ErrorCode::kNotFound, location.folder + ": has no latency table; run `mmt meter " + location.folder +
+        throw Error(ErrorCode::kNotFound, location.folder + ": has no latency table; run `mmt meter " +
+                                              location.folder +
                                               "` first (it measures the operators that `mmt generate` made)");
       }
       break;
@@ -36,7 +35,8 @@ Location ready_table(const std::string& path) {
     case TableState::kOld:
       if (!has_sources(location)) {
         throw Error(state == TableState::kOld ? ErrorCode::kUnsupported : ErrorCode::kCorrupt,
-                    problem + ", and there is no " + kJournalFile + " to rebuild it from; copy the journal here or measure again");
+                    problem + ", and there is no " + kJournalFile +
+                        " to rebuild it from; copy the journal here or measure again");
       }
       log(LogLevel::kWarning, problem + "; it is rebuilt from the journal");
       break;

@@ -35,7 +35,8 @@ std::string whole_config_id(const std::string& path, const std::string& wanted) 
     if (row.config_id.rfind(wanted, 0) == 0) matches.push_back(row.config_id);
   }
   if (matches.size() == 1) return matches.front();
-  throw Error(ErrorCode::kInvalidArgument, path + ": \"" + wanted + "\" names no single configuration; there are: " + known);
+  throw Error(ErrorCode::kInvalidArgument,
+              path + ": \"" + wanted + "\" names no single configuration; there are: " + known);
 }
 
 }  // namespace
@@ -53,7 +54,8 @@ void read_records(const std::string& path, const std::string& view, const std::s
   const table::Location location = table::ready_table(path);
   table::Database database(location.database, table::OpenMode::kRead);
   const bool one = !config_id.empty();
-  Statement statement(database, "SELECT * FROM " + view + (one ? " WHERE config_id = ?1" : "") + " LIMIT " + std::to_string(limit));
+  Statement statement(
+      database, "SELECT * FROM " + view + (one ? " WHERE config_id = ?1" : "") + " LIMIT " + std::to_string(limit));
   statement.start();
   if (one) statement.bind(whole_config_id(path, config_id));
 

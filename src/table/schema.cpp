@@ -47,7 +47,8 @@ Columns used_kernel_columns() { return columns_of<KernelProfile>(kOperatorKernel
 
 Columns config_table() {
   Columns provenance = columns_of<Provenance>(FieldList<Provenance>::fields);
-  return Columns{{"config_no", "INTEGER"}, {"config_id", "TEXT"}} + provenance + columns_of<ConfigRow>(kConfigFitFields);
+  return Columns{{"config_no", "INTEGER"}, {"config_id", "TEXT"}} + provenance +
+         columns_of<ConfigRow>(kConfigFitFields);
 }
 Columns operator_table() {
   return Columns{{"operator_no", "INTEGER"}, {"fingerprint", "BLOB"}} + operator_columns() + Columns{{"error", "TEXT"}};
@@ -57,12 +58,20 @@ Columns measurement_table() {
 }
 Columns kernel_table() { return Columns{{"kernel_no", "INTEGER"}, {"key", "BLOB"}} + kernel_columns(); }
 Columns operator_kernel_table() {
-  return Columns{{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}, {"context", "TEXT"}, {"position", "INTEGER"},
-                 {"kernel_no", "INTEGER"}} + used_kernel_columns();
+  return Columns{{"config_no", "INTEGER"},
+                 {"operator_no", "INTEGER"},
+                 {"context", "TEXT"},
+                 {"position", "INTEGER"},
+                 {"kernel_no", "INTEGER"}} +
+         used_kernel_columns();
 }
 Columns port_table() {
-  return Columns{{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}, {"context", "TEXT"}, {"direction", "TEXT"},
-                 {"position", "INTEGER"}} + port_columns();
+  return Columns{{"config_no", "INTEGER"},
+                 {"operator_no", "INTEGER"},
+                 {"context", "TEXT"},
+                 {"direction", "TEXT"},
+                 {"position", "INTEGER"}} +
+         port_columns();
 }
 Columns cost_table() { return Columns{{"config_no", "INTEGER"}, {"kernel_no", "INTEGER"}} + cost_columns(); }
 
@@ -75,7 +84,8 @@ std::string join(const Columns& columns, const std::string& prefix = "") {
 /// "m.status AS status, …": a view's columns are named without their table.
 std::string aliased(const Columns& columns, const std::string& table) {
   std::string text;
-  for (const Column& column : columns) text += (text.empty() ? "" : ", ") + table + "." + column.name + " AS " + column.name;
+  for (const Column& column : columns)
+    text += (text.empty() ? "" : ", ") + table + "." + column.name + " AS " + column.name;
   return text;
 }
 
@@ -96,7 +106,9 @@ std::string kernel_with_cost() {
          " FROM kernel k CROSS JOIN kernel_cost c ON c.config_no = ?1 AND c.kernel_no = k.kernel_no WHERE ";
 }
 
-std::string operator_select() { return "SELECT operator_no, fingerprint, " + join(operator_columns()) + ", error FROM operator WHERE "; }
+std::string operator_select() {
+  return "SELECT operator_no, fingerprint, " + join(operator_columns()) + ", error FROM operator WHERE ";
+}
 
 }  // namespace
 
@@ -106,8 +118,8 @@ std::string tables_sql() {
          create("operator", operator_table(), "PRIMARY KEY (operator_no), UNIQUE (fingerprint)", true) +
          create("measurement", measurement_table(), "PRIMARY KEY (config_no, operator_no, context)", false) +
          create("kernel", kernel_table(), "PRIMARY KEY (kernel_no), UNIQUE (key)", true) +
-         create("operator_kernel", operator_kernel_table(),
-                "PRIMARY KEY (config_no, operator_no, context, position)", false) +
+         create("operator_kernel", operator_kernel_table(), "PRIMARY KEY (config_no, operator_no, context, position)",
+                false) +
          create("port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false) +
          create("kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false);
 }
@@ -134,14 +146,15 @@ std::string views_sql() {
          aliased(used_kernel_columns(), "p") +
          " FROM operator_kernel p JOIN operator o ON o.operator_no = p.operator_no"
          " JOIN kernel k ON k.kernel_no = p.kernel_no JOIN config c ON c.config_no = p.config_no;\n"
-         "CREATE VIEW configs AS SELECT " + join(config_table()) + " FROM config;\n";
+         "CREATE VIEW configs AS SELECT " +
+         join(config_table()) + " FROM config;\n";
 }
 
 const std::map<std::string, CellKind>& special_columns() {
   static const std::map<std::string, CellKind> kinds = [] {
     std::map<std::string, CellKind> found;
-    for (const Columns& columns : {config_table(), operator_columns(), measurement_columns(), kernel_columns(), cost_columns(),
-                                   used_kernel_columns(), port_columns()}) {
+    for (const Columns& columns : {config_table(), operator_columns(), measurement_columns(), kernel_columns(),
+                                   cost_columns(), used_kernel_columns(), port_columns()}) {
       for (const Column& column : columns) {
         if (column.kind) found.emplace(column.name, *column.kind);
       }
@@ -176,7 +189,8 @@ std::string select_ports_sql() {
 std::string select_kernel_sql() { return kernel_with_cost() + "k.key = ?2"; }
 std::string select_all_kernels_sql() {
   return "SELECT k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
-         " FROM kernel_cost c CROSS JOIN kernel k ON k.kernel_no = c.kernel_no WHERE c.config_no = ?1 ORDER BY c.kernel_no";
+         " FROM kernel_cost c CROSS JOIN kernel k ON k.kernel_no = c.kernel_no WHERE c.config_no = ?1 ORDER BY "
+         "c.kernel_no";
 }
 std::string select_same_attributes_sql() { return kernel_with_cost() + "k.type = ?2 AND k.attributes = ?3 LIMIT ?4"; }
 std::string select_attributes_below_sql() {

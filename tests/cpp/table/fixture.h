@@ -20,7 +20,8 @@ class FolderTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = testing::TempDir() + "mmt_" + info->test_suite_name() + "_" + info->name() + "_" + std::to_string(::getpid());
+    folder_ =
+        testing::TempDir() + "mmt_" + info->test_suite_name() + "_" + info->name() + "_" + std::to_string(::getpid());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
@@ -67,7 +68,8 @@ inline Summary make_summary(double median_us, double half_width_us = 0.1, int co
   return summary;
 }
 
-inline KernelSignature make_signature(const std::string& type, const std::string& attributes, const std::string& shapes) {
+inline KernelSignature make_signature(const std::string& type, const std::string& attributes,
+                                      const std::string& shapes) {
   KernelSignature signature;
   signature.type = type;
   signature.attributes = attributes;

@@ -103,7 +103,8 @@ TEST_F(OpeningTest, ACopiedFolderIsNotRebuilt) {
     table::Database database(file("latency.db"), table::OpenMode::kReadWrite);
     return database.value("SELECT value FROM meta WHERE name = 'marker'");
   };
-  table::Database(file("latency.db"), table::OpenMode::kReadWrite).execute("INSERT INTO meta VALUES ('marker', 'kept')");
+  table::Database(file("latency.db"), table::OpenMode::kReadWrite)
+      .execute("INSERT INTO meta VALUES ('marker', 'kept')");
   fs::last_write_time(file("latency.jsonl"), fs::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_EQ(hot(folder_), 10);
   EXPECT_EQ(inode(), "kept") << "the content is the same, only its time stamp is new";
@@ -225,7 +226,8 @@ TEST_F(OpeningTest, AReplacedTableDoesNotDisturbItsReaders) {
 TEST_F(OpeningTest, ManyThreadsReadOneTable) {
   std::vector<ModelProfile> profiles;
   for (int i = 0; i < 50; ++i) {
-    profiles.push_back(make_profile("op" + std::to_string(i), {make_kernel(make_signature("K", std::to_string(i), ""), 2.0 * i, i)}));
+    profiles.push_back(
+        make_profile("op" + std::to_string(i), {make_kernel(make_signature("K", std::to_string(i), ""), 2.0 * i, i)}));
   }
   write_journal(profiles, make_run());
   const auto table = LatencyTable::open(folder_);

@@ -78,7 +78,8 @@ TEST(Pooling, RandomPoolsLieBetweenTheirSourcesAndDoNotDependOnOrder) {
     double low = 1e9, high = 0;
     for (Summary& summary : summaries) {
       const double value = std::uniform_real_distribution<>(1, 1000)(random);
-      summary = make_summary(value, std::uniform_real_distribution<>(0, 0.2)(random) * value, 2 + static_cast<int>(random() % 50));
+      summary = make_summary(value, std::uniform_real_distribution<>(0, 0.2)(random) * value,
+                             2 + static_cast<int>(random() % 50));
       summary.noisy = random() % 4 == 0;
       low = std::min(low, value);
       high = std::max(high, value);

@@ -23,7 +23,8 @@ using test::make_signature;
 class PropertyTest : public test::FolderTest {};
 
 std::string random_text(std::mt19937& random) {
-  static const std::vector<std::string> kPieces = {"a", "'", "\"", ";", "--", "é", "漢", "\n", "\t", "%", "0", "NULL", "\\", "{", ","};
+  static const std::vector<std::string> kPieces = {"a",  "'", "\"", ";",    "--", "é", "漢", "\n",
+                                                   "\t", "%", "0",  "NULL", "\\", "{", ","};
   std::string text;
   for (std::size_t i = random() % 12; i > 0; --i) text += kPieces[random() % kPieces.size()];
   return text;
@@ -33,7 +34,8 @@ TEST_F(PropertyTest, RowsSurviveTheTable) {
   std::mt19937 random(11);
   for (int trial = 0; trial < 10; ++trial) {
     std::vector<KernelSignature> kernels;
-    for (int i = 0; i < 8; ++i) kernels.push_back(make_signature(random_text(random), random_text(random), std::to_string(i)));
+    for (int i = 0; i < 8; ++i)
+      kernels.push_back(make_signature(random_text(random), random_text(random), std::to_string(i)));
     std::map<std::string, OperatorEntry> operators;
     std::map<std::pair<std::string, std::string>, ModelProfile> latest;
     std::map<std::string, std::set<std::string>> users;
@@ -53,7 +55,8 @@ TEST_F(PropertyTest, RowsSurviveTheTable) {
           used.push_back(make_kernel(kernels[random() % kernels.size()], 1.0 + random() % 50, 1.0 + random() % 50,
                                      static_cast<KernelRole>(random() % 4), static_cast<int>(random() % 3) - 1));
         }
-        ModelProfile profile = make_profile(std::to_string(random() % 10), used, 1, random() % 2 == 0 ? "plain" : "packed");
+        ModelProfile profile =
+            make_profile(std::to_string(random() % 10), used, 1, random() % 2 == 0 ? "plain" : "packed");
         profile.flags = random() % 2 == 0 ? "" : "steal";
         latest[{profile.fingerprint, profile.context}] = profile;
         JournalEntry line;
@@ -111,7 +114,8 @@ TEST_F(PropertyTest, RowsSurviveTheTable) {
 TEST_F(PropertyTest, TheSameFilesGiveTheSameTable) {
   std::vector<ModelProfile> profiles;
   for (int i = 0; i < 20; ++i) {
-    profiles.push_back(make_profile("op" + std::to_string(i), {make_kernel(make_signature("K", "", std::to_string(i % 5)), 3.0 + i, 2.0 + i)}));
+    profiles.push_back(make_profile("op" + std::to_string(i),
+                                    {make_kernel(make_signature("K", "", std::to_string(i % 5)), 3.0 + i, 2.0 + i)}));
   }
   write_journal(profiles, make_run());
   build_table(folder_);
@@ -133,7 +137,8 @@ TEST(Identity, HexAndBytesAreOne) {
 }
 
 TEST(Distance, IsZeroForEqualsAndSymmetric) {
-  const std::vector<std::string> texts = {R"({})", R"({"a":1})", R"({"a":[1,1],"b":true})", R"({"a":64,"b":"x"})", "no json"};
+  const std::vector<std::string> texts = {R"({})", R"({"a":1})", R"({"a":[1,1],"b":true})", R"({"a":64,"b":"x"})",
+                                          "no json"};
   const std::vector<std::vector<std::vector<int>>> shapes = {{}, {{1, 2}}, {{1, 2, 3}}, {{4, 2}, {1}}};
   for (const auto& a : texts) {
     for (const auto& b : texts) {
@@ -148,7 +153,8 @@ TEST(Distance, IsZeroForEqualsAndSymmetric) {
       }
     }
   }
-  EXPECT_LT(table::description_distance(R"({"k":3})", {}, R"({"k":5})", {}), table::description_distance(R"({"k":3})", {}, R"({"k":7})", {}));
+  EXPECT_LT(table::description_distance(R"({"k":3})", {}, R"({"k":5})", {}),
+            table::description_distance(R"({"k":3})", {}, R"({"k":7})", {}));
 }
 
 TEST(RowCache, StaysWithinItsBounds) {

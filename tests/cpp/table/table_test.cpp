@@ -31,9 +31,10 @@ class TableTest : public test::FolderTest {
   }
   void fill() {
     write_manifest_of({make_operator("a"), make_operator("b"), make_operator("never")});
-    write_journal({make_profile("a", {make_kernel(kRaster, 2, 1, KernelRole::kInputConvert, 0), make_kernel(kConv, 20, 10)}, 6),
-                   make_profile("b", {make_kernel(kConv, 20, 10), make_kernel(kRelu, 4, 3), make_kernel(kRelu, 4, 3)}, 7)},
-                  make_run());
+    write_journal(
+        {make_profile("a", {make_kernel(kRaster, 2, 1, KernelRole::kInputConvert, 0), make_kernel(kConv, 20, 10)}, 6),
+         make_profile("b", {make_kernel(kConv, 20, 10), make_kernel(kRelu, 4, 3), make_kernel(kRelu, 4, 3)}, 7)},
+        make_run());
   }
 };
 
@@ -132,9 +133,10 @@ TEST_F(TableTest, TheLatestMeasurementReplacesEarlierOnesAndAFailureDoesNot) {
 }
 
 TEST_F(TableTest, ContextsAreKeptApart) {
-  write_journal({make_profile("a", {make_kernel(kConv, 20, 10)}, 5, "plain"),
-                 make_profile("a", {make_kernel(kRelu, 4, 3, KernelRole::kStub), make_kernel(kConv, 24, 12)}, 5, "packed")},
-                make_run());
+  write_journal(
+      {make_profile("a", {make_kernel(kConv, 20, 10)}, 5, "plain"),
+       make_profile("a", {make_kernel(kRelu, 4, 3, KernelRole::kStub), make_kernel(kConv, 24, 12)}, 5, "packed")},
+      make_run());
   const auto row = LatencyTable::open(folder_)->find_operator(identity_hex("a"));
   ASSERT_EQ(row->contexts.size(), 2u);
   EXPECT_EQ(row->contexts[0].context, "packed");
@@ -195,7 +197,8 @@ TEST_F(TableTest, OverheadsComeFromTheOperatorsTotals) {
 
 TEST_F(TableTest, ConfigurationsNeverMix) {
   write_journal({make_profile("a", {make_kernel(kConv, 20, 10)})}, make_run(1));
-  write_journal({make_profile("a", {make_kernel(kConv, 12, 6)}), make_profile("b", {make_kernel(kRelu, 4, 3)})}, make_run(2));
+  write_journal({make_profile("a", {make_kernel(kConv, 12, 6)}), make_profile("b", {make_kernel(kRelu, 4, 3)})},
+                make_run(2));
   std::string message;
   EXPECT_EQ(code_of([&] { LatencyTable::open(folder_); }, &message), ErrorCode::kInvalidArgument);
   const std::string one = make_run(1).config_id(), two = make_run(2).config_id();
@@ -223,10 +226,13 @@ TEST_F(TableTest, NearestOperatorsFirst) {
   };
   OperatorEntry other = entry("other", R"({"kernel_size":3})", {1, 8, 8, 8});
   other.class_name = "torch.nn.MaxPool2d";
-  write_manifest_of({entry("far", R"({"kernel_size":7})", {1, 64, 64, 64}), entry("near", R"({"kernel_size":3})", {1, 8, 16, 16}),
+  write_manifest_of({entry("far", R"({"kernel_size":7})", {1, 64, 64, 64}),
+                     entry("near", R"({"kernel_size":3})", {1, 8, 16, 16}),
                      entry("list", R"({"kernel_size":[3,3]})", {1, 8, 8, 9}), other,
                      entry("unmeasured", R"({"kernel_size":3})", {1, 8, 8, 8})});
-  write_journal({make_profile("far", {}), make_profile("near", {}), make_profile("list", {}), make_profile("other", {})}, make_run());
+  write_journal(
+      {make_profile("far", {}), make_profile("near", {}), make_profile("list", {}), make_profile("other", {})},
+      make_run());
   const auto table = LatencyTable::open(folder_);
   const auto rows = table->nearest_operators("torch.nn.Conv2d", R"({"kernel_size":3})", {{1, 8, 8, 8}}, 2);
   ASSERT_EQ(rows.size(), 2u);

@@ -157,7 +157,8 @@ TEST_F(ToolsTest, FoldersAreMerged) {
 }
 
 TEST_F(ToolsTest, OfTwoMeasurementsTheLaterOneStays) {
-  ModelProfile early = make_profile("a", {make_kernel(kConv, 20, 10)}), late = make_profile("a", {make_kernel(kConv, 24, 12)});
+  ModelProfile early = make_profile("a", {make_kernel(kConv, 20, 10)}),
+               late = make_profile("a", {make_kernel(kConv, 24, 12)});
   early.measured_at = "2024-01-01T00:00:00Z";
   late.measured_at = "2024-02-01T00:00:00Z";
   const std::string old_folder = side_folder("a", early);
