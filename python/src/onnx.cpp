@@ -19,14 +19,16 @@ using namespace nb::literals;
 void bind_onnx(nb::module_& m) {
   m.def(
       "lower_to_onnx",
-      [](std::string_view trace_json, const std::vector<std::pair<std::uintptr_t, std::size_t>>& constants, bool packed) {
+      [](std::string_view trace_json, const std::vector<std::pair<std::uintptr_t, std::size_t>>& constants,
+         bool packed) {
         std::string bytes;
         {
           const nb::gil_scoped_release release;
           const mmt::Trace trace = mmt::read_trace(trace_json);
           std::vector<mmt::ConstantBuffer> buffers;
           buffers.reserve(constants.size());
-          for (const auto& [address, size] : constants) buffers.push_back({reinterpret_cast<const void*>(address), size});
+          for (const auto& [address, size] : constants)
+            buffers.push_back({reinterpret_cast<const void*>(address), size});
           mmt::LowerOptions options;
           options.context = packed ? mmt::LowerContext::kPacked : mmt::LowerContext::kPlain;
           bytes = mmt::lower_to_onnx(trace, buffers, options);
@@ -34,7 +36,8 @@ void bind_onnx(nb::module_& m) {
         return nb::bytes(bytes.data(), bytes.size());
       },
       "trace"_a, "constants"_a, "packed"_a,
-      "ONNX bytes of a trace (JSON text). `constants`: (address, size in bytes) of each constant's contiguous data, which "
+      "ONNX bytes of a trace (JSON text). `constants`: (address, size in bytes) of each constant's contiguous data, "
+      "which "
       "the caller keeps alive; (0, 0) for those that are not used.");
   m.def("lowered_functions", &mmt::lowered_functions, "Canonical names of all functions that have an ONNX form.");
 }

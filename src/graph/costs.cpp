@@ -33,7 +33,9 @@ class Costs {
     for (const std::int64_t size : value(id).shape) count *= size;
     return count;
   }
-  std::int64_t in(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] >= 0 ? elements(node_.inputs[i]) : 0; }
+  std::int64_t in(std::size_t i) const {
+    return i < node_.inputs.size() && node_.inputs[i] >= 0 ? elements(node_.inputs[i]) : 0;
+  }
   std::int64_t out(std::size_t i = 0) const { return i < node_.outputs.size() ? elements(node_.outputs[i]) : 0; }
   const std::vector<std::int64_t>& shape(std::size_t i) const { return value(node_.inputs[i]).shape; }
   bool has(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] >= 0; }
@@ -79,19 +81,52 @@ class Costs {
     if (name.rfind("adaptive_", 0) == 0) return in(0);
     if (name == "batch_norm") return 2 * out();
     static const std::unordered_map<std::string_view, int> kPerOutput = {
-        {"layer_norm", 8}, {"group_norm", 8}, {"instance_norm", 8}, {"rms_norm", 5}, {"softmax", 5}, {"log_softmax", 5},
-        {"gelu", 8},       {"silu", 5},       {"mish", 8},          {"hardswish", 4}, {"sigmoid", 4}, {"tanh", 5},
-        {"interpolate", 4}};
+        {"layer_norm", 8},  {"group_norm", 8}, {"instance_norm", 8}, {"rms_norm", 5}, {"softmax", 5},
+        {"log_softmax", 5}, {"gelu", 8},       {"silu", 5},          {"mish", 8},     {"hardswish", 4},
+        {"sigmoid", 4},     {"tanh", 5},       {"interpolate", 4}};
     if (const auto found = kPerOutput.find(name); found != kPerOutput.end()) return found->second * out();
-    static const std::unordered_map<std::string_view, int> kPerInput = {
-        {"mean", 1}, {"sum", 1}, {"prod", 1}, {"amax", 1}, {"amin", 1}, {"norm", 2}, {"var", 4}, {"std", 4},
-        {"logsumexp", 4}, {"cumsum", 1}, {"argmax", 1}, {"argmin", 1}, {"max_with_indices", 1}, {"min_with_indices", 1}};
+    static const std::unordered_map<std::string_view, int> kPerInput = {{"mean", 1},
+                                                                        {"sum", 1},
+                                                                        {"prod", 1},
+                                                                        {"amax", 1},
+                                                                        {"amin", 1},
+                                                                        {"norm", 2},
+                                                                        {"var", 4},
+                                                                        {"std", 4},
+                                                                        {"logsumexp", 4},
+                                                                        {"cumsum", 1},
+                                                                        {"argmax", 1},
+                                                                        {"argmin", 1},
+                                                                        {"max_with_indices", 1},
+                                                                        {"min_with_indices", 1}};
     if (const auto found = kPerInput.find(name); found != kPerInput.end()) return found->second * in(0);
-    static const std::unordered_map<std::string_view, int> kMoves = {
-        {"reshape", 0}, {"permute", 0}, {"squeeze", 0}, {"unsqueeze", 0}, {"expand", 0}, {"repeat", 0}, {"cat", 0},
-        {"stack", 0}, {"split", 0}, {"chunk", 0}, {"unbind", 0}, {"slice", 0}, {"select", 0}, {"index_select", 0}, {"gather", 0},
-        {"flip", 0}, {"roll", 0}, {"pad", 0}, {"pixel_shuffle", 0}, {"pixel_unshuffle", 0}, {"channel_shuffle", 0},
-        {"embedding", 0}, {"cast", 0}, {"topk", 0}, {"sort", 0}, {"tril", 0}, {"triu", 0}};
+    static const std::unordered_map<std::string_view, int> kMoves = {{"reshape", 0},
+                                                                     {"permute", 0},
+                                                                     {"squeeze", 0},
+                                                                     {"unsqueeze", 0},
+                                                                     {"expand", 0},
+                                                                     {"repeat", 0},
+                                                                     {"cat", 0},
+                                                                     {"stack", 0},
+                                                                     {"split", 0},
+                                                                     {"chunk", 0},
+                                                                     {"unbind", 0},
+                                                                     {"slice", 0},
+                                                                     {"select", 0},
+                                                                     {"index_select", 0},
+                                                                     {"gather", 0},
+                                                                     {"flip", 0},
+                                                                     {"roll", 0},
+                                                                     {"pad", 0},
+                                                                     {"pixel_shuffle", 0},
+                                                                     {"pixel_unshuffle", 0},
+                                                                     {"channel_shuffle", 0},
+                                                                     {"embedding", 0},
+                                                                     {"cast", 0},
+                                                                     {"topk", 0},
+                                                                     {"sort", 0},
+                                                                     {"tril", 0},
+                                                                     {"triu", 0}};
     return kMoves.count(name) != 0 ? 0 : out();  // everything else works element by element
   }
 

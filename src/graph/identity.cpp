@@ -47,9 +47,11 @@ GlueIdentity glue_identity(const Trace& trace, int node_index) {
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     append_value(identity.text, trace, node.inputs[i]);
     // The same tensor given twice is another operator than two tensors.
-    const auto first = std::find(node.inputs.begin(), node.inputs.begin() + static_cast<std::ptrdiff_t>(i), node.inputs[i]);
+    const auto first =
+        std::find(node.inputs.begin(), node.inputs.begin() + static_cast<std::ptrdiff_t>(i), node.inputs[i]);
     const auto position = first - node.inputs.begin();
-    if (node.inputs[i] >= 0 && position < static_cast<std::ptrdiff_t>(i)) identity.text += "=" + std::to_string(position);
+    if (node.inputs[i] >= 0 && position < static_cast<std::ptrdiff_t>(i))
+      identity.text += "=" + std::to_string(position);
   }
   identity.fingerprint = identity_hex("glue " + identity.text);
   return identity;
@@ -99,7 +101,8 @@ Trace extract_trace(const Trace& trace, const std::vector<int>& nodes) {
     part.nodes.push_back(std::move(node));
   }
   if (part.outputs.empty()) {
-    for (const TraceNode& node : part.nodes) part.outputs.insert(part.outputs.end(), node.outputs.begin(), node.outputs.end());
+    for (const TraceNode& node : part.nodes)
+      part.outputs.insert(part.outputs.end(), node.outputs.begin(), node.outputs.end());
   }
   return part;
 }

@@ -82,7 +82,8 @@ void check(const Trace& trace) {
     for (const int value : node.inputs) {
       if (value == -1) continue;
       in_range(value, where);
-      if (!made[static_cast<std::size_t>(value)]) fail(where, "uses value " + std::to_string(value) + " before it is made");
+      if (!made[static_cast<std::size_t>(value)])
+        fail(where, "uses value " + std::to_string(value) + " before it is made");
     }
     for (const int value : node.outputs) {
       in_range(value, where);

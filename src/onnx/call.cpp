@@ -9,7 +9,8 @@ Call::Call(Lowering& lowering, int index)
   prefix_ = node_.name + "_" + std::to_string(index_);
   arguments_ = Json::parse(node_.arguments_json, nullptr, false);
   if (!arguments_.is_object()) {
-    throw Error(ErrorCode::kParse, "trace: node " + std::to_string(index) + " (" + node_.name + "): arguments are no JSON object");
+    throw Error(ErrorCode::kParse,
+                "trace: node " + std::to_string(index) + " (" + node_.name + "): arguments are no JSON object");
   }
 }
 
@@ -22,8 +23,8 @@ std::vector<std::string> Call::all_inputs() {
 const Json& Call::argument(const char* name) const {
   const auto found = arguments_.find(name);
   if (found == arguments_.end()) {
-    throw Error(ErrorCode::kParse, "trace: node " + std::to_string(index_) + " (" + node_.name + "): argument \"" + name +
-                                       "\" is missing");
+    throw Error(ErrorCode::kParse, "trace: node " + std::to_string(index_) + " (" + node_.name + "): argument \"" +
+                                       name + "\" is missing");
   }
   return *found;
 }

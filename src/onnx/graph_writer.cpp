@@ -145,7 +145,8 @@ void GraphWriter::owned_initializer(std::string_view name, std::string_view dtyp
 std::string GraphWriter::finish(int opset, std::string_view graph_name) const {
   Message name;
   name.text(kGraphName, graph_name);
-  std::size_t graph_size = nodes_.bytes().size() + name.bytes().size() + inputs_.bytes().size() + outputs_.bytes().size();
+  std::size_t graph_size =
+      nodes_.bytes().size() + name.bytes().size() + inputs_.bytes().size() + outputs_.bytes().size();
   for (const Initializer& entry : initializers_) {
     const std::size_t size = entry.header.bytes().size() + entry.data.size();
     graph_size += 1 + varint_size(size) + size;

@@ -98,14 +98,18 @@ void Lowering::declare_inputs(LowerContext context) {
     const TraceValue& value = trace_.values[static_cast<std::size_t>(id)];
     std::string name = "input_" + std::to_string(i);
     if (element_type(value.dtype) == 0) {
-      throw Error(ErrorCode::kUnsupported, "input " + std::to_string(i) + ": type " + value.dtype + " has no ONNX form");
+      throw Error(ErrorCode::kUnsupported,
+                  "input " + std::to_string(i) + ": type " + value.dtype + " has no ONNX form");
     }
     graph_.input(name, value.dtype, value.shape);
     if (context == LowerContext::kPacked && value.shape.size() == 4 && is_float(value.dtype) && is_used(id)) {
       const std::string stub = "mmt_stub_" + std::to_string(i);
       graph_.node("MaxPool", stub, {name}, {stub},
-                  {{"ceil_mode", 0}, {"dilations", Shape{1, 1}}, {"kernel_shape", Shape{1, 1}},
-                   {"pads", Shape{0, 0, 0, 0}}, {"strides", Shape{1, 1}}});
+                  {{"ceil_mode", 0},
+                   {"dilations", Shape{1, 1}},
+                   {"kernel_shape", Shape{1, 1}},
+                   {"pads", Shape{0, 0, 0, 0}},
+                   {"strides", Shape{1, 1}}});
       name = stub;
     }
     names_[static_cast<std::size_t>(id)] = name;
@@ -138,7 +142,8 @@ void Lowering::fold_batch_norms() {
     const auto foldable = [&](const std::vector<int>& inputs) {
       for (std::size_t i = 1; i < inputs.size(); ++i) {
         if (inputs[i] < 0) continue;
-        if (!trace_.is_constant(inputs[i]) || trace_.values[static_cast<std::size_t>(inputs[i])].dtype != "float32") return false;
+        if (!trace_.is_constant(inputs[i]) || trace_.values[static_cast<std::size_t>(inputs[i])].dtype != "float32")
+          return false;
       }
       return true;
     };
@@ -179,7 +184,8 @@ std::string_view Lowering::constant_data(int value) const {
   const ConstantBuffer& buffer = constants_[static_cast<std::size_t>(v.constant)];
   const std::size_t expected = static_cast<std::size_t>(element_count(v.shape)) * element_size(v.dtype);
   if (element_type(v.dtype) == 0) {
-    throw Error(ErrorCode::kUnsupported, "constant " + std::to_string(v.constant) + ": type " + v.dtype + " has no ONNX form");
+    throw Error(ErrorCode::kUnsupported,
+                "constant " + std::to_string(v.constant) + ": type " + v.dtype + " has no ONNX form");
   }
   if (buffer.size_bytes != expected || (buffer.data == nullptr && expected != 0)) {
     throw Error(ErrorCode::kInvalidArgument, "constant " + std::to_string(v.constant) + " has " +
@@ -204,7 +210,8 @@ std::string Lowering::ints(const Shape& values) {
   for (const std::int64_t value : values) key += " " + std::to_string(value);
   std::string& name = small_[key];
   if (name.empty()) {
-    name = constant("ints", "int64", {static_cast<std::int64_t>(values.size())}, bytes_of(values.data(), values.size()));
+    name =
+        constant("ints", "int64", {static_cast<std::int64_t>(values.size())}, bytes_of(values.data(), values.size()));
   }
   return name;
 }
@@ -254,7 +261,8 @@ std::string Lowering::filled(std::int64_t count, float value) {
 
 }  // namespace onnx
 
-std::string lower_to_onnx(const Trace& trace, const std::vector<ConstantBuffer>& constants, const LowerOptions& options) {
+std::string lower_to_onnx(const Trace& trace, const std::vector<ConstantBuffer>& constants,
+                          const LowerOptions& options) {
   if (options.opset != 17) {
     throw Error(ErrorCode::kUnsupported, "ONNX opset " + std::to_string(options.opset) + " is not written (only 17)");
   }

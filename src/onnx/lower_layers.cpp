@@ -8,7 +8,9 @@
 namespace mmt::onnx {
 namespace {
 
-Shape tail(const Shape& shape, std::size_t from) { return Shape(shape.begin() + static_cast<std::ptrdiff_t>(from), shape.end()); }
+Shape tail(const Shape& shape, std::size_t from) {
+  return Shape(shape.begin() + static_cast<std::ptrdiff_t>(from), shape.end());
+}
 
 std::vector<float> floats(std::string_view data) {
   std::vector<float> values(data.size() / sizeof(float));
@@ -25,9 +27,11 @@ std::vector<std::string> folded_weights(Call& c, const TraceNode& norm) {
   Lowering& lowering = c.lowering();
   const auto channels = static_cast<std::size_t>(c.shape(1)[0]);
   const auto vector_of = [&](std::size_t input, float otherwise) {
-    return norm.inputs[input] < 0 ? std::vector<float>(channels, otherwise) : floats(lowering.constant_data(norm.inputs[input]));
+    return norm.inputs[input] < 0 ? std::vector<float>(channels, otherwise)
+                                  : floats(lowering.constant_data(norm.inputs[input]));
   };
-  const std::vector<float> mean = vector_of(1, 0), variance = vector_of(2, 1), scale = vector_of(3, 1), shift = vector_of(4, 0);
+  const std::vector<float> mean = vector_of(1, 0), variance = vector_of(2, 1), scale = vector_of(3, 1),
+                           shift = vector_of(4, 0);
   std::vector<float> weight = floats(c.data(1));
   std::vector<float> bias = c.has(2) ? floats(c.data(2)) : std::vector<float>(channels, 0.0f);
   const auto eps = static_cast<float>(Json::parse(norm.arguments_json).at("eps").get<double>());
@@ -50,8 +54,11 @@ void conv(Call& c) {
     if (c.has(2)) inputs.push_back(c.in(2));
   }
   c.emit("Conv", inputs,
-         {{"dilations", c.list("dilation")}, {"group", c.integer("groups")}, {"kernel_shape", tail(c.shape(1), 2)},
-          {"pads", c.list("padding")}, {"strides", c.list("stride")}});
+         {{"dilations", c.list("dilation")},
+          {"group", c.integer("groups")},
+          {"kernel_shape", tail(c.shape(1), 2)},
+          {"pads", c.list("padding")},
+          {"strides", c.list("stride")}});
 }
 
 void conv_transpose(Call& c) {
@@ -97,7 +104,8 @@ void linear(Call& c) {
     c.emit("Gemm", {c.in(0), c.in(1), c.in(2)}, {{"alpha", 1.0}, {"beta", 1.0}, {"transB", 1}});
     return;
   }
-  const std::string weight = c.is_constant(1) ? transposed(c, 1) : c.step("Transpose", {c.in(1)}, {{"perm", Shape{1, 0}}});
+  const std::string weight =
+      c.is_constant(1) ? transposed(c, 1) : c.step("Transpose", {c.in(1)}, {{"perm", Shape{1, 0}}});
   if (!c.has(2)) {
     c.emit("MatMul", {c.in(0), weight});
     return;
@@ -187,15 +195,21 @@ void group_norm(Call& c) {
 
 void max_pool(Call& c) {
   c.emit("MaxPool", {c.in(0)},
-         {{"ceil_mode", c.flag("ceil_mode")}, {"dilations", c.list("dilation")}, {"kernel_shape", c.list("kernel")},
-          {"pads", c.list("padding")}, {"strides", c.list("stride")}});
+         {{"ceil_mode", c.flag("ceil_mode")},
+          {"dilations", c.list("dilation")},
+          {"kernel_shape", c.list("kernel")},
+          {"pads", c.list("padding")},
+          {"strides", c.list("stride")}});
 }
 
 void avg_pool(Call& c) {
   if (c.given("divisor")) c.unsupported("divisor_override is set");
   c.emit("AveragePool", {c.in(0)},
-         {{"ceil_mode", c.flag("ceil_mode")}, {"count_include_pad", c.flag("count_include_pad")},
-          {"kernel_shape", c.list("kernel")}, {"pads", c.list("padding")}, {"strides", c.list("stride")}});
+         {{"ceil_mode", c.flag("ceil_mode")},
+          {"count_include_pad", c.flag("count_include_pad")},
+          {"kernel_shape", c.list("kernel")},
+          {"pads", c.list("padding")},
+          {"strides", c.list("stride")}});
 }
 
 /// Kernel (and stride) of the pooling that an adaptive one equals.
@@ -249,7 +263,8 @@ void attention(Call& c) {
   const std::string scaled_key = c.step("Mul", {key, root});
   std::string scores = c.step("MatMul", {query, scaled_key});
   if (c.flag("causal")) {
-    scores = c.step("Add", {scores, causal_mask(c, c.shape(0)[c.shape(0).size() - 2], c.shape(1)[c.shape(1).size() - 2])});
+    scores =
+        c.step("Add", {scores, causal_mask(c, c.shape(0)[c.shape(0).size() - 2], c.shape(1)[c.shape(1).size() - 2])});
   } else if (c.has(3)) {
     std::string mask = c.in(3);
     if (c.dtype(3) == "bool") {
@@ -285,13 +300,16 @@ void interpolate(Call& c) {
     inputs.insert(inputs.end(), {"", c.ints(c.out_shape())});
   }
   c.emit("Resize", inputs,
-         {{"coordinate_transformation_mode", coordinates}, {"cubic_coeff_a", -0.75}, {"mode", onnx_mode},
+         {{"coordinate_transformation_mode", coordinates},
+          {"cubic_coeff_a", -0.75},
+          {"mode", onnx_mode},
           {"nearest_mode", "floor"}});
 }
 
 void grid_sample(Call& c) {
-  c.emit("GridSample", {c.in(0), c.in(1)},
-         {{"align_corners", c.flag("align_corners")}, {"mode", c.text("mode")}, {"padding_mode", c.text("padding_mode")}});
+  c.emit(
+      "GridSample", {c.in(0), c.in(1)},
+      {{"align_corners", c.flag("align_corners")}, {"mode", c.text("mode")}, {"padding_mode", c.text("padding_mode")}});
 }
 
 }  // namespace

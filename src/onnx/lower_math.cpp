@@ -117,13 +117,19 @@ void logic(Call& c) {
 }
 
 void unary(Call& c) {
-  static const std::map<std::string_view, const char*> kOps = {
-      {"neg", "Neg"},     {"abs", "Abs"},     {"exp", "Exp"},     {"log", "Log"},     {"sqrt", "Sqrt"},
-      {"erf", "Erf"},     {"sin", "Sin"},     {"cos", "Cos"},     {"tan", "Tan"},     {"asin", "Asin"},
-      {"acos", "Acos"},   {"atan", "Atan"},   {"sinh", "Sinh"},   {"cosh", "Cosh"},   {"asinh", "Asinh"},
-      {"acosh", "Acosh"}, {"atanh", "Atanh"}, {"floor", "Floor"}, {"ceil", "Ceil"},   {"round", "Round"},
-      {"sign", "Sign"},   {"reciprocal", "Reciprocal"},           {"logical_not", "Not"}, {"isnan", "IsNaN"},
-      {"isinf", "IsInf"}};
+  static const std::map<std::string_view, const char*> kOps = {{"neg", "Neg"},         {"abs", "Abs"},
+                                                               {"exp", "Exp"},         {"log", "Log"},
+                                                               {"sqrt", "Sqrt"},       {"erf", "Erf"},
+                                                               {"sin", "Sin"},         {"cos", "Cos"},
+                                                               {"tan", "Tan"},         {"asin", "Asin"},
+                                                               {"acos", "Acos"},       {"atan", "Atan"},
+                                                               {"sinh", "Sinh"},       {"cosh", "Cosh"},
+                                                               {"asinh", "Asinh"},     {"acosh", "Acosh"},
+                                                               {"atanh", "Atanh"},     {"floor", "Floor"},
+                                                               {"ceil", "Ceil"},       {"round", "Round"},
+                                                               {"sign", "Sign"},       {"reciprocal", "Reciprocal"},
+                                                               {"logical_not", "Not"}, {"isnan", "IsNaN"},
+                                                               {"isinf", "IsInf"}};
   c.emit(kOps.at(c.node().name), {as_type(c, c.in(0), c.dtype(), c.out_dtype() == "bool" ? c.dtype() : c.out_dtype())});
 }
 
@@ -212,9 +218,9 @@ void add_math(LowerTable& t) {
   t["remainder"] = remainder;
   for (const char* name : {"eq", "ne", "gt", "ge", "lt", "le"}) t[name] = compare;
   for (const char* name : {"logical_and", "logical_or", "logical_xor"}) t[name] = logic;
-  for (const char* name : {"neg", "abs", "exp", "log", "sqrt", "erf", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
-                           "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round", "sign", "reciprocal",
-                           "logical_not", "isnan", "isinf"}) {
+  for (const char* name : {"neg",  "abs",   "exp",  "log",        "sqrt",        "erf",   "sin",   "cos",   "tan",
+                           "asin", "acos",  "atan", "sinh",       "cosh",        "asinh", "acosh", "atanh", "floor",
+                           "ceil", "round", "sign", "reciprocal", "logical_not", "isnan", "isinf"}) {
     t[name] = unary;
   }
   t["square"] = square;

@@ -49,8 +49,7 @@ Layer lower_layer(Call& c, const std::string& x, std::int64_t layer, bool last) 
   const bool bias = c.flag("bias");
   const std::vector<int> order = gate_order(name);
   const std::size_t per_direction = bias ? 4 : 2;
-  const std::size_t first =
-      1 + (lstm ? 2 : 1) + static_cast<std::size_t>(layer * directions) * per_direction;
+  const std::size_t first = 1 + (lstm ? 2 : 1) + static_cast<std::size_t>(layer * directions) * per_direction;
 
   std::string w, r, b;
   for (std::int64_t d = 0; d < directions; ++d) {
@@ -77,8 +76,10 @@ Layer lower_layer(Call& c, const std::string& x, std::int64_t layer, bool last) 
   if (directions == 2) attributes.emplace_back("direction", "bidirectional");
   attributes.emplace_back("hidden_size", hidden);
   if (name == "gru") attributes.emplace_back("linear_before_reset", 1);
-  const std::vector<std::string> outputs =
-      c.steps(lstm ? "LSTM" : name == "gru" ? "GRU" : "RNN", inputs, lstm ? 3 : 2, attributes);
+  const std::vector<std::string> outputs = c.steps(lstm            ? "LSTM"
+                                                   : name == "gru" ? "GRU"
+                                                                   : "RNN",
+                                                   inputs, lstm ? 3 : 2, attributes);
 
   Layer result;
   result.hidden = outputs[1];

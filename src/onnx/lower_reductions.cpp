@@ -13,9 +13,11 @@ std::vector<Attribute> reduce_attributes(Call& c) {
 }
 
 void reduce(Call& c) {
-  static const std::map<std::string_view, const char*> kOps = {
-      {"mean", "ReduceMean"}, {"prod", "ReduceProd"}, {"amax", "ReduceMax"}, {"amin", "ReduceMin"},
-      {"logsumexp", "ReduceLogSumExp"}};
+  static const std::map<std::string_view, const char*> kOps = {{"mean", "ReduceMean"},
+                                                               {"prod", "ReduceProd"},
+                                                               {"amax", "ReduceMax"},
+                                                               {"amin", "ReduceMin"},
+                                                               {"logsumexp", "ReduceLogSumExp"}};
   c.emit(kOps.at(c.node().name), {c.in(0)}, reduce_attributes(c));
 }
 
@@ -78,7 +80,8 @@ void extreme_with_indices(Call& c) {
   const bool greatest = c.node().name == "max_with_indices";
   const std::int64_t axis = c.integer("axis");
   if (c.output_used(0)) {
-    c.emit_to(0, greatest ? "ReduceMax" : "ReduceMin", {c.in(0)}, {{"axes", Shape{axis}}, {"keepdims", c.flag("keepdim")}});
+    c.emit_to(0, greatest ? "ReduceMax" : "ReduceMin", {c.in(0)},
+              {{"axes", Shape{axis}}, {"keepdims", c.flag("keepdim")}});
   }
   if (c.output_used(1)) {
     c.emit_to(1, greatest ? "ArgMax" : "ArgMin", {c.in(0)}, {{"axis", axis}, {"keepdims", c.flag("keepdim")}});

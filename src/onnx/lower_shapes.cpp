@@ -39,7 +39,8 @@ void cat(Call& c) {
 
 void stack(Call& c) {
   std::vector<std::string> parts;
-  for (std::size_t i = 0; i < c.input_count(); ++i) parts.push_back(c.step("Unsqueeze", {c.in(i), c.ints({c.integer("axis")})}));
+  for (std::size_t i = 0; i < c.input_count(); ++i)
+    parts.push_back(c.step("Unsqueeze", {c.in(i), c.ints({c.integer("axis")})}));
   c.emit("Concat", parts, {{"axis", c.integer("axis")}});
 }
 

@@ -67,9 +67,9 @@ class Lowering {
   const std::vector<ConstantBuffer>& constants_;
   GraphWriter graph_;
   std::vector<std::string> names_;
-  std::vector<int> uses_;          // per value, returning it counted
-  std::vector<int> folded_into_;   // per node: the batch norm that it takes in, -1
-  std::vector<char> folded_away_;  // per node: it is part of a convolution
+  std::vector<int> uses_;                     // per value, returning it counted
+  std::vector<int> folded_into_;              // per node: the batch norm that it takes in, -1
+  std::vector<char> folded_away_;             // per node: it is part of a convolution
   std::map<std::string, std::string> small_;  // content -> name
   int next_constant_ = 0;
 };

@@ -40,7 +40,9 @@ class Message {
   std::string take() { return std::move(bytes_); }
 
  private:
-  void tag(int field, int wire_type) { raw_varint((static_cast<std::uint64_t>(field) << 3) | static_cast<unsigned>(wire_type)); }
+  void tag(int field, int wire_type) {
+    raw_varint((static_cast<std::uint64_t>(field) << 3) | static_cast<unsigned>(wire_type));
+  }
   void raw_varint(std::uint64_t value) {
     while (value >= 0x80) {
       bytes_ += static_cast<char>(value | 0x80);

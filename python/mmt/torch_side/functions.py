@@ -77,11 +77,9 @@ passes(
     "size", "dim", "ndimension", "numel", "nelement", "stride", "storage_offset", "element_size", "is_contiguous",
     "is_floating_point", "is_complex", "is_signed", "__len__", "get_device", "__repr__", "__hash__", "_is_view",
     "is_inference", "is_same_size", "is_set_to", "data_ptr", "untyped_storage", "is_tensor", "is_storage",
-    "is_nonzero",
-    "item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__", "__contains__",
-    "__format__",
-    "result_type", "promote_types", "can_cast", "broadcast_shapes", "equal", "allclose", "__iter__", "is_conj", "is_neg",
-    "set_grad_enabled", "is_grad_enabled", "register_hook", "retain_grad", "requires_grad_", "iscomplex",
+    "is_nonzero", "item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__",
+    "__contains__", "__format__", "result_type", "promote_types", "can_cast", "broadcast_shapes", "equal", "allclose",
+    "__iter__", "is_conj", "is_neg", "set_grad_enabled", "is_grad_enabled", "register_hook", "retain_grad",
 )  # fmt: skip
 
 
