@@ -111,9 +111,10 @@ class Fingerprints:
         self._seen: dict[int, tuple[torch.nn.Module, str]] = {}
         self._open: list[int] = []
 
-    def fingerprint(self, module: torch.nn.Module, inputs: Sequence[InputSpec]) -> str:
-        """Identity of `module` with these inputs: 32 hexadecimal digits."""
-        text = f"{SCHEME}\n{self.configuration(module)}\n{';'.join(map(str, inputs))}"
+    def fingerprint(self, module: torch.nn.Module, inputs: Sequence[tuple[Sequence[int], str]]) -> str:
+        """Identity of `module` with these inputs, (shape, dtype) each: 32 hexadecimal digits."""
+        texts = ";".join([f"{dtype}[{','.join(map(str, shape))}]" for shape, dtype in inputs])
+        text = f"{SCHEME}\n{self.configuration(module)}\n{texts}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def configuration(self, module: torch.nn.Module) -> str:

@@ -47,7 +47,7 @@ def recover_parameters(module: nn.Module, inputs: Sequence[InputSpec], fingerpri
     for parameters in _candidates(module, known, needed, unknown, optional):
         if _builds(cls, parameters, inputs, fingerprint):
             ordered = {name: parameters[name] for name in known if name in parameters}
-            return _shortened(cls, ordered, inputs, fingerprint)
+            return _shortened(cls, known, ordered, inputs, fingerprint)
     return None
 
 
@@ -161,13 +161,16 @@ def _builds(cls: type, parameters: dict[str, Any], inputs: Sequence[InputSpec], 
     return Fingerprints().fingerprint(built, inputs) == fingerprint
 
 
-def _shortened(cls: type, parameters: dict[str, Any], inputs: Sequence[InputSpec], fingerprint: str) -> dict[str, Any]:
-    """Writes [3, 3] as 3 where that is the same operator."""
-    for name, value in parameters.items():
+def _shortened(cls: type, known: dict[str, Any], parameters: dict[str, Any], inputs: Sequence[InputSpec],
+               fingerprint: str) -> dict[str, Any]:
+    """Leaves out what the defaults say as well, and writes [3, 3] as 3, where that is the same operator."""
+    for name, value in list(parameters.items()):
+        tries = []
+        if known[name] is not inspect.Parameter.empty:
+            tries.append({key: item for key, item in parameters.items() if key != name})
         if isinstance(value, list) and len(value) > 1 and len(set(map(str, value))) == 1:
-            shorter = {**parameters, name: value[0]}
-            if _builds(cls, shorter, inputs, fingerprint):
-                parameters = shorter
+            tries.append({**parameters, name: value[0]})
+        parameters = next((shorter for shorter in tries if _builds(cls, shorter, inputs, fingerprint)), parameters)
     return parameters
 
 

@@ -38,7 +38,7 @@ class _Group:
 
 def space_text(report: ScanReport, folder: Path, title: list[str]) -> SpaceText:
     """Writes the operators of a scan for a file in `folder`; `title`: lines of comment at its head."""
-    classes: dict[tuple[str, str], list[_Group]] = {}
+    classes: dict[tuple[str, str], list[tuple[Found, dict[str, Any]]]] = {}
     captured: list[Found] = []
     for item in report.found:
         parameters = _parameters(item, folder)
@@ -47,14 +47,14 @@ def space_text(report: ScanReport, folder: Path, title: list[str]) -> SpaceText:
         else:
             cls = type(item.operator.module)
             name = "torch.nn" if item.operator.class_name.startswith("torch.nn.") else cls.__module__
-            _place(classes.setdefault((name, cls.__qualname__), []), item, parameters)
+            classes.setdefault((name, cls.__qualname__), []).append((item, parameters))
     lines = [f"# {line}".rstrip() for line in title]
     modules: dict[str, list[tuple[str, list[_Group]]]] = {}
-    for (module, name), groups in classes.items():
-        modules.setdefault(module, []).append((name, groups))
-    for module, members in modules.items():
+    for (module, name), members in classes.items():
+        modules.setdefault(module, []).append((name, _grouped(members)))
+    for module, entries in modules.items():
         lines += ["", f"{module}:"]
-        for position, (name, groups) in enumerate(members):
+        for position, (name, groups) in enumerate(entries):
             found = [item for group in groups for item in group.items]
             lines += [""] * (position > 0) + [f"  # {_summary(report, found)}", f"  {name}:"]
             for group in groups:
@@ -72,18 +72,23 @@ def _parameters(item: Found, folder: Path) -> dict[str, Any] | None:
     return recover_parameters(module, item.operator.inputs, item.fingerprint)
 
 
-def _place(groups: list[_Group], item: Found, parameters: dict[str, Any]) -> None:
-    first = next(iter(parameters), "")
-    others = {name: value for name, value in parameters.items() if name != first}
-    dtypes = [spec.dtype for spec in item.operator.inputs]
-    for group in groups:
-        if group.first == first and group.dtypes == dtypes and json.dumps(group.others) == json.dumps(others):
-            break
-    else:
-        group = _Group(first, others, dtypes)
-        groups.append(group)
-    group.firsts.append(parameters.get(first))
-    group.items.append(item)
+def _grouped(members: list[tuple[Found, dict[str, Any]]]) -> list[_Group]:
+    """Groups for the operators of one class; that parameter comes first which gives the fewest."""
+    names = dict.fromkeys(name for _, parameters in members for name in parameters)
+    candidates = [_grouped_by(members, name) for name in names] or [_grouped_by(members, "")]
+    return min(candidates, key=len)
+
+
+def _grouped_by(members: list[tuple[Found, dict[str, Any]]], wanted: str) -> list[_Group]:
+    groups: dict[str, _Group] = {}
+    for item, parameters in members:
+        first = wanted if wanted in parameters else next(iter(parameters), "")
+        others = {name: value for name, value in parameters.items() if name != first}
+        dtypes = [spec.dtype for spec in item.operator.inputs]
+        group = groups.setdefault(json.dumps([first, others, dtypes]), _Group(first, others, dtypes))
+        group.firsts.append(parameters.get(first))
+        group.items.append(item)
+    return list(groups.values())
 
 
 def _summary(report: ScanReport, items: list[Found]) -> str:
