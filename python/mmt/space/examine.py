@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmt._core import space as core
 from mmt.space.drops import Dropped, DropReport
+from mmt.space.imports import beside
 from mmt.space.resolve import ResolvedOperator, ResolvedSpace
 
-__all__ = ["ClassSummary", "Examination", "examine", "summary"]
+if TYPE_CHECKING:
+    import torch
+
+    from mmt.torch_side.fingerprint import InputSpec
+
+__all__ = ["ClassSummary", "Examination", "build_operator", "examine", "summary"]
 
 # The estimate of the metering time: what a small server core does, and how often a kernel runs at most per sample
 # (cold and hot, plain and per kernel, both conversion contexts).
@@ -113,18 +120,23 @@ def examine(resolved: ResolvedSpace, *, times: int = 100, yes: bool = False,
     return result
 
 
-def _try_out(operator: ResolvedOperator, cost: _Cost) -> tuple[Any, Any, list[list[int]]]:
-    from pathlib import Path
-
-    from mmt.space.imports import beside
-    from mmt.torch_side.build import check, instantiate
+def build_operator(operator: ResolvedOperator) -> tuple[torch.nn.Module, list[InputSpec]]:
+    """The module, on the meta device where it allows that, and its inputs. Raises torch_side.build.Refused."""
+    from mmt.torch_side.build import instantiate
     from mmt.torch_side.fingerprint import InputSpec
 
+    assert operator.cls is not None
     inputs = [InputSpec(*pair) for pair in zip(operator.input_shapes, operator.input_dtypes, strict=True)]
     with beside(Path(operator.search_path[0]) if operator.search_path else None):
-        module = instantiate(operator.cls, operator.parameters)
-        with cost.counting():
-            checked = check(module, inputs, operator.cls, operator.parameters)
+        return instantiate(operator.cls, operator.parameters), inputs
+
+
+def _try_out(operator: ResolvedOperator, cost: _Cost) -> tuple[torch.nn.Module, list[InputSpec], list[list[int]]]:
+    from mmt.torch_side.build import check
+
+    module, inputs = build_operator(operator)
+    with beside(Path(operator.search_path[0]) if operator.search_path else None), cost.counting():
+        checked = check(module, inputs, operator.cls, operator.parameters)
     return module, inputs, checked.output_shapes
 
 

@@ -16,7 +16,7 @@ from mmt._core import space as core
 from mmt.errors import MmtError, mmt_error
 from mmt.space.imports import beside, import_module, local_names
 
-__all__ = ["LIMIT", "ResolvedOperator", "ResolvedSpace", "check_size", "resolve"]
+__all__ = ["LIMIT", "ResolvedOperator", "ResolvedSpace", "check_size", "constructor_parameters", "resolve"]
 
 #: A space of more operators asks for confirmation first.
 LIMIT = 100_000
@@ -197,7 +197,7 @@ def _check_module_class(space: core.Space, entry: core.SpaceEntry, found: Any) -
                  f"this is {what}; name a subclass of torch.nn.Module (a function: wrap it in one)")
 
 
-def _constructor(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
+def constructor_parameters(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
     """Keyword parameters of a constructor, and whether it takes others as well (**kwargs)."""
     try:
         parameters = inspect.signature(cls).parameters
@@ -210,14 +210,14 @@ def _constructor(cls: type) -> tuple[dict[str, inspect.Parameter], bool]:
         for base in cls.__mro__[1:]:
             if "__init__" not in vars(base) or not base.__module__.startswith("torch.nn.") or base.__name__ == "Module":
                 continue
-            above, open_ended = _constructor(base)
+            above, open_ended = constructor_parameters(base)
             return {**above, **named} | {name: parameter.replace(default=None) for name, parameter in above.items()}, \
                 open_ended
     return named, open_ended
 
 
 def _check_parameters(space: core.Space, entry: core.SpaceEntry, cls: type) -> None:
-    known, open_ended = _constructor(cls)
+    known, open_ended = constructor_parameters(cls)
     owner = f"{entry.module}.{entry.class_name}"
     for parameter in entry.parameters:
         if parameter.name not in known and not open_ended:

@@ -21,6 +21,12 @@ def register(app: typer.Typer) -> None:
 def space_command(
     path: Annotated[str | None, typer.Argument(help="The operator space, a YAML file.", metavar="OPS.YAML")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the format and stop.")] = False,
+    check: Annotated[str | None, typer.Option("--check", metavar="models.py:net",
+                                              help="What of this model the space lacks, and the YAML to add.")] = None,
+    input_shape: Annotated[list[str] | None, typer.Option("--input", help="For --check: shape such as 1,3,224,224; "
+                                                          "once per input.")] = None,
+    level: Annotated[str, typer.Option("--level", help="For --check: auto, block, group or layer.")] = "auto",
+    dtype: Annotated[list[str] | None, typer.Option("--dtype", help="For --check: type of each input.")] = None,
     no_build: Annotated[bool, typer.Option("--no-build", help="Count only; import and build nothing.")] = False,
     times: Annotated[int, typer.Option("--times", min=1, help="Samples that the metering estimate assumes.")] = 100,
     show_dropped: Annotated[bool, typer.Option("--show-dropped", help="List every dropped combination.")] = False,
@@ -36,6 +42,9 @@ def space_command(
     if path is None:
         raise typer.BadParameter("name the YAML file, for example: mmt space ops.yaml")
     space = mmt.space.load(path)
+    if check is not None:
+        _check(space, check, input_shape or [], level, dtype or "float32", yes, as_json)
+        return
     summary = mmt.space.summary(space)
     examination = None
     if not no_build:
@@ -51,6 +60,32 @@ def space_command(
     _print_summary(summary)
     if examination:
         _print_examination(examination, times, show_dropped)
+
+
+def _check(space: Any, reference: str, shapes: list[str], level: str, dtype: Any, yes: bool, as_json: bool) -> None:
+    import mmt.space
+    from mmt.cli.loading import load_model
+    from mmt.space.coverage import check_coverage
+
+    if not shapes:
+        raise typer.BadParameter("--check needs --input, for example --input 1,3,224,224")
+    model = load_model(reference)
+    found = check_coverage(mmt.space.resolve(space), model, output.parse_shapes(shapes), level, dtype=dtype, yes=yes)
+    if as_json:
+        output.print_json(found.to_json())
+        return
+    how = "layers" if found.level == "layer" else "groups" if found.level == "group" else "blocks"
+    typer.echo(f"{space.source} holds {found.covered} of the {found.operators} different operators of {reference} "
+               f"({how}, {found.share:.1%} of their FLOPs)")
+    for item in found.uncaptured:
+        typer.echo(f"lacks {item.operator} at {', '.join(item.paths[:_SHOWN])}: its arguments cannot be recovered; mmt "
+                   "scan captures it as it is")
+    if found.yaml:
+        typer.echo(f"add to {space.source}:")
+        typer.echo(found.yaml, nl=False)
+    if found.functions:
+        output.hint(f"{found.functions} functions between modules (additions and the like) are not in it; mmt scan "
+                    f"{reference} --input {' --input '.join(shapes)} --ops OPS adds them to an operator folder")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
