@@ -197,6 +197,36 @@ def test_assignment_to_a_part_is_refused() -> None:
         of(forward)
 
 
+def test_with_unknown_functions_allowed_nothing_is_refused() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = x.exp()
+        left, _ = y.chunk(2, 1)
+        left += 1
+        buffer = torch.zeros(1, 8, 14, 14)
+        buffer[:, :4] = left
+        buffer[:, 4:] = 2.0
+        return buffer.relu() + y
+
+    traced = trace(Fn(forward), [IMAGE], allow_unknown=True)
+    assign = "torch.Tensor.__setitem__"
+    assert names(traced) == ["exp", "chunk", "add", assign, assign, "relu", "add"]
+    first, second = traced.nodes[3:5]
+    assert second.inputs == first.outputs
+    x = torch.rand(IMAGE.shape)
+    left = x.exp()[:, :4] + 1
+    expected = torch.cat([left, torch.full_like(left, 2.0)], 1)
+    torch.testing.assert_close(Replay(traced.extract([2, 3, 4]))(x.exp()[:, :4]), expected)
+
+
+def test_operators_of_the_dispatcher_are_the_functions_of_the_same_name() -> None:
+    assert names(of(lambda x: torch.ops.aten.relu(torch.ops.aten.exp.default(x)))) == ["exp", "relu"]
+
+
+def test_script_modules_are_refused() -> None:
+    with pytest.raises(UnsupportedFunction, match="script module 'm' cannot be looked into"):
+        of(lambda x, m: m(x), m=torch.jit.script(nn.ReLU()))
+
+
 def test_values_that_decide_are_read_from_real_tensors() -> None:
     traced = of(lambda x: x.relu() if float(x.abs().sum()) > 0 else x.exp())
     assert names(traced) == ["relu"]

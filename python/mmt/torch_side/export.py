@@ -76,6 +76,11 @@ def onnx_of_contexts(
     return {c: ExportResult(_torch_export(model, inputs, kwargs or {}, c), "torch", reason, traced) for c in contexts}
 
 
+def torch_to_onnx(model: nn.Module, inputs: Sequence[Any], context: str = "plain") -> bytes:
+    """ONNX bytes by PyTorch's own exporter, whether or not ours could: an independent second opinion."""
+    return _torch_export(model, inputs, {}, context)
+
+
 def trace_to_onnx(traced: Trace, context: str = "plain", constants_seed: int | None = None) -> bytes:
     """ONNX bytes of a trace without closed operators, by our own writer.
 

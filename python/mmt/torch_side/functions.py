@@ -38,6 +38,17 @@ def _in_place(handler: Callable) -> Callable:
     return changed
 
 
+def handler_of_operator(func: Any) -> Callable | None:
+    """The handler of a dispatcher operator ("torch.ops.aten.relu"), by its name; None where there is none."""
+    packet = getattr(func, "overloadpacket", func)
+    if not isinstance(packet, torch._ops.OpOverloadPacket) or not str(packet).startswith("aten."):
+        return None
+    name = str(packet).removeprefix("aten.")
+    found = getattr(torch, name, None) or getattr(Tensor, name, None)
+    handler = HANDLERS.get(found)
+    return None if handler is Pass else handler
+
+
 def records(*names: str, spaces: Sequence[Any] = _SPACES) -> Callable:
     """Registers a handler for torch functions of these names, wherever they live, and their in-place forms."""
 

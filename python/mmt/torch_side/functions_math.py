@@ -311,6 +311,11 @@ def _to(rec: Any, input: Tensor, *args: Any, **kwargs: Any) -> Any:
     return input
 
 
+@records("as_tensor", "asarray", spaces=(torch,))
+def _as_tensor(rec: Any, data: Tensor, dtype: Any = None, device: Any = None, **_: Any) -> Any:
+    return data if dtype is None else cast(rec, data, dtype)
+
+
 @records("type", spaces=(Tensor,))
 def _type(rec: Any, input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     if not isinstance(dtype, torch.dtype):

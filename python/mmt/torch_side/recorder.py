@@ -36,6 +36,7 @@ class Recorder(TorchFunctionMode):
 
     def __init__(
         self,
+        model: nn.Module,
         names: dict[int, str],
         closed: Callable[[nn.Module, str, list[TensorSpec]], Any] | None,
         allow_unknown: bool,
@@ -49,7 +50,8 @@ class Recorder(TorchFunctionMode):
         self.constants: list[Tensor] = []
         self.nodes: list[TraceNode] = []
         self.inputs: list[int] = []
-        self._names = names
+        self._model = model
+        self._names = names  # path of each of its modules, by id()
         self._closed = closed
         self._allow_unknown = allow_unknown
         self._kept: list[Tensor] = []  # every tensor seen stays alive, so that its id() stays its own
@@ -82,17 +84,22 @@ class Recorder(TorchFunctionMode):
         key = id(tensor)
         value = self._traced.get(key)
         if value is not None:
-            if key in self._stale:
+            if key in self._stale and not self._allow_unknown:
                 self.unsupported("in-place change", "of a tensor while a view of it is used later is not recorded")
             return value
         value = self._constant_values.get(key)
         if value is None:
+            if tensor.is_meta and not isinstance(tensor, nn.Parameter) and key not in self._own_buffers():
+                self.unsupported("a computation", "outside of torch's functions cannot be recorded")
             value = len(self.specs)
             self.specs.append((tuple(tensor.shape), tensor.dtype, len(self.constants)))
             self.constants.append(tensor)
             self._kept.append(tensor)
             self._constant_values[key] = value
         return value
+
+    def _own_buffers(self) -> set[int]:
+        return {id(buffer) for buffer in self._model.buffers()}
 
     def copy(self, tensor: Tensor) -> Tensor:
         """Another tensor object with the same value and memory of its own (what `clone` gives)."""
@@ -138,6 +145,8 @@ class Recorder(TorchFunctionMode):
         if self.inplace:
             result = tensors[0]
             if self.real:
+                if id(result) not in self._traced:
+                    self._before_constant_changes(result)
                 func(*args, **kwargs)
             self._stale.update(self._groups.get(id(result), ()))
             self._stale.discard(id(result))
@@ -193,7 +202,7 @@ class Recorder(TorchFunctionMode):
     def _twin(self, value: Any) -> Any:
         """A constant's stand-in on the meta device; anything else as it is."""
         if isinstance(value, Tensor):
-            if id(value) in self._traced or value.dim() == 0:
+            if value.is_meta or (value.dim() == 0 and id(value) not in self._traced):
                 return value
             twin = self._twins.get(id(value))
             if twin is None:
@@ -222,7 +231,12 @@ class Recorder(TorchFunctionMode):
         self.call = (func, args, kwargs or {})
         if handler is None:
             return self._unknown(func, args, kwargs or {})
-        return handler(self, *args, **kwargs) if kwargs else handler(self, *args)
+        if not self._allow_unknown:
+            return handler(self, *args, **kwargs) if kwargs else handler(self, *args)
+        try:
+            return handler(self, *args, **(kwargs or {}))
+        except UnsupportedFunction:
+            return self._record_unknown(func, args, kwargs or {})
 
     def _any_traced(self, value: Any) -> bool:
         return any(id(item) in self._traced for item in structure.flatten(value, Tensor))
@@ -244,15 +258,22 @@ class Recorder(TorchFunctionMode):
                 self._twins.pop(key, None)
 
     def _unknown(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        handler = functions.handler_of_operator(func)  # torch.ops.aten.relu is torch.relu
+        if handler is not None:
+            return handler(self, *args, **kwargs)
         opened = _opened(func)
         if opened is not None:
             return self.redo(opened, *args, **kwargs)
-        name = resolve_name(func) or getattr(func, "__qualname__", str(func))
         if not self._allow_unknown:
-            self.unsupported(name)
-        self.inplace = functions.changes_in_place(func) and self.traced(args[0])
+            self.unsupported(_function_name(func))
+        return self._record_unknown(func, args, kwargs)
+
+    def _record_unknown(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        """A function under torch's own name."""
+        self.call = (func, args, kwargs)
+        self.inplace = functions.changes_in_place(func)
         arguments = {"arguments": structure.describe((args, kwargs))}
-        return self.emit(name, structure.flatten((args, kwargs), Tensor), arguments)
+        return self.emit(_function_name(func), structure.flatten((args, kwargs), Tensor), arguments)
 
     # --- modules --------------------------------------------------------------------------------------------------
     @contextmanager
@@ -266,6 +287,10 @@ class Recorder(TorchFunctionMode):
                 return outer(module, *args, **kwargs)
             with _unwatched():
                 result = self._closed_or_leaf(module, args, kwargs)
+                if result is NotImplemented and isinstance(module, torch.jit.ScriptModule):
+                    self.unsupported(f"script module {self._name(module)!r}", "cannot be looked into")
+            if type(module).__name__ == "OptimizedModule":  # what torch.compile gives
+                return module._orig_mod(*args, **kwargs)
             if result is not NotImplemented:
                 return result
             inside, self.module = self.module, self._name(module)
@@ -328,6 +353,10 @@ class Recorder(TorchFunctionMode):
             TraceNode("operator", operator.name, name, operator.fingerprint, inputs, arguments, outputs, call)
         )
         return result
+
+
+def _function_name(func: Callable) -> str:
+    return resolve_name(func) or getattr(func, "__qualname__", None) or str(func)
 
 
 _INSIDE = ("/torch/", "/mmt/torch_side/")

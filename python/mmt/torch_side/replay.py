@@ -40,5 +40,7 @@ class Replay(nn.Module):
 
                 args, kwargs = map_leaves(current, (args, kwargs), torch.Tensor)
                 results = flatten(func(*args, **kwargs), torch.Tensor)
+                if in_place:
+                    results = [now[id(tensors[0])]]
             values.update(zip(node.outputs, results, strict=True))
         return map_leaves(lambda slot: values[trace.outputs[slot.index]], trace.output_structure, Slot)

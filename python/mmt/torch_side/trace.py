@@ -158,7 +158,7 @@ def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace
         module.__dict__["training"] = False
     try:
         with _LOCK, torch.no_grad():
-            recorder = Recorder(names, closed, allow_unknown, real=generator is not None)
+            recorder = Recorder(model, names, closed, allow_unknown, real=generator is not None)
 
             def make(spec: TensorSpec) -> torch.Tensor:
                 return recorder.add_input(_meta_tensor(spec) if generator is None else _real_tensor(spec, generator))
