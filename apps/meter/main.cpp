@@ -1,6 +1,6 @@
 // mmt-meter: measures on a device that has MNN and nothing else.
 //
-// Exit codes: 0 done, 1 some rows failed or the run was interrupted, 2 wrong use or no engine.
+// Exit codes: 0 done, 1 some rows failed, 2 wrong use or no engine, 130 interrupted (what is finished is kept).
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -21,6 +21,8 @@ namespace mmt::app {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr int kExitInterrupted = 130;
 
 std::atomic<bool> interrupted{false};
 
@@ -138,7 +140,8 @@ int measure(const Options& options) {
   } else {
     print_report(report);
   }
-  return report.result.failed > 0 || report.result.interrupted ? 1 : 0;
+  if (report.result.interrupted) return kExitInterrupted;
+  return report.result.failed > 0 ? 1 : 0;
 }
 
 int run(int argc, char** argv) {

@@ -1,5 +1,5 @@
-// JSON of every structure that has a field list (mmt/profile_fields.h). Fields at their default value are left out when
-// writing and keep their default when they are absent, so that journals stay small and older ones stay readable.
+// JSON of every structure that has a field list (mmt/profile_fields.h). Fields that are absent keep their default when
+// reading, so that older files stay readable; journals leave them out when writing, so that they stay small.
 #pragma once
 
 #include <cmath>
@@ -27,8 +27,10 @@ inline double rounded(double value, std::string_view unit) {
   return unit == "us" ? std::round(value * 1e4) / 1e4 : value;
 }
 
+enum class Defaults { kLeaveOut, kWrite };
+
 template <class T>
-Json encode(const T& value, std::string_view unit = "") {
+Json encode(const T& value, Defaults mode = Defaults::kLeaveOut, std::string_view unit = "") {
   if constexpr (std::is_same_v<T, Layout>) {
     return layout_name(value);
   } else if constexpr (std::is_same_v<T, KernelRole>) {
@@ -37,14 +39,15 @@ Json encode(const T& value, std::string_view unit = "") {
     return rounded(value, unit);
   } else if constexpr (IsVector<T>::value) {
     Json list = Json::array();
-    for (const auto& element : value) list.push_back(encode(element));
+    for (const auto& element : value) list.push_back(encode(element, mode));
     return list;
   } else if constexpr (HasFields<T>) {
     static const T defaults{};
     Json object = Json::object();
     for_each_field<T>([&](const auto& field) {
-      Json encoded = encode(field.get(value), field.unit);
-      if (encoded != encode(field.get(defaults), field.unit)) object[std::string(field.name)] = std::move(encoded);
+      Json encoded = encode(field.get(value), mode, field.unit);
+      if (mode == Defaults::kLeaveOut && encoded == encode(field.get(defaults), mode, field.unit)) return;
+      object[std::string(field.name)] = std::move(encoded);
     });
     return object;
   } else {

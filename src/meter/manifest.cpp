@@ -111,8 +111,11 @@ Manifest decode_manifest(const Json& json) {
 }
 
 Json encode_entry(const OperatorEntry& entry) {
-  Json json = fields_json::encode(entry);
-  if (!entry.parameters_json.empty()) {
+  Json json;
+  const Json fields = fields_json::encode(entry, fields_json::Defaults::kWrite);
+  for (const auto& [name, value] : fields.items()) {
+    json[name] = value;
+    if (name != "class" || entry.parameters_json.empty()) continue;
     Json parameters = Json::parse(entry.parameters_json, nullptr, false);
     if (!parameters.is_object()) {
       throw Error(ErrorCode::kInvalidArgument, "operator " + entry.fingerprint + " (" + entry.class_name +

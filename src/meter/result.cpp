@@ -8,11 +8,15 @@ namespace mmt::metering {
 namespace {
 
 constexpr double kManyDisturbed = 0.25;  ///< Share of visits or columns above which a row is flagged.
+constexpr double kVeryWide = 3;          ///< Times the asked width.
 constexpr double kWeighty = 0.1;         ///< Share of a model's time from which a kernel can flag the model.
 
 struct Verdict {
-  bool noisy = false, bimodal = false, few = false;
+  bool wide = false;   ///< Wider than asked for: the summary is marked.
+  bool noisy = false;  ///< So much wider that the whole row is flagged.
+  bool bimodal = false, few = false;
   void add(const Verdict& other) {
+    wide |= other.wide;
     noisy |= other.noisy;
     bimodal |= other.bimodal;
     few |= other.few;
@@ -23,8 +27,9 @@ struct Verdict {
 Verdict judge(const Quantity& judged, std::span<const double> values, const Precision& precision) {
   Verdict verdict;
   verdict.bimodal = find_modes(values).bimodal;
-  verdict.noisy = verdict.bimodal || (!judged.settled() && judged.count() >= precision.times);
   verdict.few = judged.wanted(precision);
+  verdict.wide = verdict.bimodal || !judged.settled();
+  verdict.noisy = verdict.bimodal || (verdict.wide && judged.relative_width() > kVeryWide * judged.tolerance(precision));
   return verdict;
 }
 
@@ -33,7 +38,7 @@ Summary summary_of(std::span<const Sample> samples, const Quantity& judged, cons
   const std::vector<double> values = on_scale(samples, context.scale.factors());
   verdict = judge(judged, values, context.precision);
   Summary summary = summarize(values);
-  summary.noisy = verdict.noisy || (summary.count > 0 && verdict.few);
+  summary.noisy = summary.count > 0 && verdict.wide;
   return summary;
 }
 

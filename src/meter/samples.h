@@ -45,11 +45,12 @@ class Quantity {
   double median_us() const { return median_us_; }
   /// Half-width of the median's interval as a share of it; infinity where the samples are too few to tell.
   double relative_width() const { return relative_width_; }
+  /// Half-width (a share) at which it counts as known.
+  double tolerance(const Precision& precision) const;
   /// Estimated samples still to take.
   int samples_left(const Precision& precision) const;
 
  private:
-  double tolerance(const Precision& precision) const;
   int rounds() const;
 
   std::vector<Sample> samples_;
