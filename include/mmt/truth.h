@@ -31,9 +31,22 @@ struct Truth {
   std::vector<KernelProfile> kernels;  ///< With `profile`: hot summaries inside the model.
 };
 
-/// Measures `items` in rounds of random order on fresh input. Every model keeps its own session open meanwhile.
-/// A model that fails is reported in its row; the others go on.
-std::vector<Truth> measure_truth(Engine& engine, const std::vector<MeterItem>& items, const TruthOptions& options, Clock& clock,
-                                 const ProgressHook& progress = {}, const StopHook& stop = {});
+/// A kernel of the companions, on the scale of the same rounds.
+struct FreshKernel {
+  std::string key;
+  Summary cold, hot;
+};
+
+struct TruthReport {
+  std::vector<Truth> models;
+  std::vector<FreshKernel> kernels;  ///< One per signature.
+  std::vector<double> round_factor;  ///< Drift: speed of each round, median 1.
+};
+
+/// Measures `models` in rounds of random order on fresh input. Every model keeps its own session open meanwhile.
+/// `companions`: operators that are visited in the same rounds, cold and hot, kernel by kernel, so that a table and the
+/// truth share one drift scale. A model or operator that fails is reported or left out; the others go on.
+TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
+                          const TruthOptions& options, Clock& clock, const ProgressHook& progress = {}, const StopHook& stop = {});
 
 }  // namespace mmt

@@ -101,7 +101,7 @@ def predict(model: torch.nn.Module, table: Any, inputs: Any, *, dtype: str | Seq
     specs = closing.tensor_specs(inputs, dtype)
     if exact is not True:
         result = _core.predict.predict_trace(closing.trace_closed(model, specs, table).to_json(), table)
-        if exact is False or not (result.doubts or result.missing):
+        if exact is False or not (result.doubts or result.missing()):
             return _prediction(result)
     from mmt.torch_side import exact as exact_plans
 

@@ -94,11 +94,12 @@ class ValidationReport:
 
 def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs: Any, *, dtype: str | Sequence[str] = "float32",
              threads: int | None = None, rounds: int = 24, runs: int = 5, seed: int = 1, exact: bool | str = "auto", split: bool = True,
-             exporter: str = "mmt", engine: Any = None, progress: Callable[[str, int, int], None] | None = None) -> ValidationReport:
+             with_ops: bool = False, exporter: str = "mmt", engine: Any = None, progress: Callable[[str, int, int], None] | None = None) -> ValidationReport:
     """Measures `models`, predicts them from the table of `ops_dir`, and compares.
 
     `inputs`: one shape, a list of shapes, or a dictionary name -> shape(s) where models differ. `threads`: None takes
-    the table's. `exporter`: "mmt" or "torch", what converts the measured models. Models that cannot be converted or
+    the table's. `with_ops`: visits the operators in the same rounds and predicts from these times, so that a machine whose
+    speed changed since the table was measured does not count as an error of the prediction. `exporter`: "mmt" or "torch", what converts the measured models. Models that cannot be converted or
     measured are listed in `failed`. Raises MmtError where the table cannot be used.
     """
     table = open_table(ops_dir)
@@ -107,15 +108,23 @@ def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs
         raise _core.MmtError(f"{table.path} was measured with {config['threads']} thread(s), not {threads}: meter it with --threads {threads} first")
     engine = engine or engine_for(table)
     failed: list[dict[str, str]] = []
+    by_name = dict(models)
     with tempfile.TemporaryDirectory(prefix="mmt_validate_") as folder:
         paths = _convert(models, inputs, dtype, Path(folder), exporter, failed, progress)
-        todo = [(name, str(path)) for name, path in paths.items()]
+        todo = [(name, str(path), ranges_of(by_name[name], _inputs_of(inputs, name), dtype)) for name, path in paths.items()]
+        needed: set[str] = set()
+        for name in paths if with_ops else ():
+            prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
+            needed.update(kernel["key"] for kernel in prediction.kernels)
+        companions = operators_with(table, needed) if with_ops else []
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
-        truths = _core.truth.measure(engine, todo, [], rounds, runs, seed, split, hook)
+        measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook)
+    truths = measured_now["models"]
+    if with_ops:
+        table = _core.predict.overlay(table, measured_now["kernels"])
     rows: list[ModelRow] = []
     predictions: list[Prediction] = []
     measured: list[dict[str, Any]] = []
-    by_name = dict(models)
     for index, truth in enumerate(truths):
         name = truth["label"]
         if truth["reason"]:
@@ -139,6 +148,40 @@ def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs
     )
 
 
+def operators_with(table: Any, keys: set[str]) -> list[tuple[str, str, list[tuple[float, float]]]]:
+    """The fewest operator files of the table's folder, greedily, that contain these kernels: (label, path, input ranges)."""
+    from mmt.manifest import read_manifest
+
+    folder = Path(table.folder)
+    entries = read_manifest(folder).entries
+    candidates = []
+    for row in table.all_operators():
+        entry = entries.get(row["fingerprint"])
+        for context in row["contexts"] if entry else ():
+            file = next((model["file"] for model in entry["models"] if model["context"] == context["context"]), None)
+            if file is not None:
+                ranges = [(item["low"], item["high"]) for item in entry["inputs"]]
+                candidates.append((set(context["kernel_keys"]), (f"{row['class_name']} {context['context']}", str(folder / file), ranges)))
+    open_keys, chosen = set(keys), []
+    while open_keys and candidates:
+        best = max(candidates, key=lambda candidate: (len(candidate[0] & open_keys), -len(candidate[0])))
+        if not best[0] & open_keys:
+            break
+        chosen.append(best[1])
+        open_keys -= best[0]
+        candidates.remove(best)
+    return chosen
+
+
+def ranges_of(model: torch.nn.Module, inputs: Any, dtype: str | Sequence[str]) -> list[tuple[float, float]]:
+    """Ranges of the values that a model's inputs are filled with: indices of an embedding stay inside its table."""
+    from mmt.torch_side.closing import tensor_specs
+
+    tables = [module.num_embeddings for module in model.modules() if hasattr(module, "num_embeddings")]
+    high = float(min(tables)) if tables else 2.0
+    return [(-1.0, 1.0) if spec.dtype.startswith("float") else (0.0, high) for spec in tensor_specs(inputs, dtype)]
+
+
 def _inputs_of(inputs: Any, name: str) -> Any:
     return inputs[name] if isinstance(inputs, dict) else inputs
 
@@ -146,14 +189,14 @@ def _inputs_of(inputs: Any, name: str) -> Any:
 def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[str, Path]:  # noqa: ANN001
     from mmt.torch_side.closing import tensor_specs
     from mmt.torch_side.convert import onnx_to_mnn
-    from mmt.torch_side.export import to_onnx
+    from mmt.torch_side.export import to_onnx, torch_to_onnx
 
     paths: dict[str, Path] = {}
     for index, (name, model) in enumerate(models):
         path = folder / f"model{index}.mnn"
         try:
-            exported = to_onnx(model.eval(), tensor_specs(_inputs_of(inputs, name), dtype), exporter=exporter)
-            onnx_to_mnn(exported.onnx_bytes, path)
+            specs = tensor_specs(_inputs_of(inputs, name), dtype)
+            onnx_to_mnn(torch_to_onnx(model.eval(), specs) if exporter == "torch" else to_onnx(model.eval(), specs).onnx_bytes, path)
             paths[name] = path
         except Exception as error:  # noqa: BLE001  Any model may fail in its own way; it is one failed row.
             failed.append({"name": name, "reason": f"conversion: {type(error).__name__}: {error}"})

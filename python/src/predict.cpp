@@ -1,13 +1,17 @@
 // Predictions for Python: plans and the sums over them.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <map>
 #include <memory>
 
 #include "mmt/exact.h"
+#include "mmt/overlay.h"
 #include "mmt/predict.h"
 
 namespace nb = nanobind;
@@ -124,6 +128,14 @@ void bind_predict(nb::module_& m) {
   m.def(
       "cost_model", [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
       "The constants that turn sums into a latency, of a table's configuration.");
+  m.def(
+      "overlay",
+      [](const std::shared_ptr<mmt::LatencyTable>& table, const std::map<std::string, std::tuple<double, double, double, double>>& fresh) {
+        std::unordered_map<std::string, mmt::FreshTimes> times;
+        for (const auto& [key, t] : fresh) times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
+        return mmt::overlay(table, std::move(times));
+      },
+      "table"_a, "fresh"_a, "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds.");
   m.def(
       "predict_trace",
       [](const std::string& trace_json, const std::shared_ptr<mmt::LatencyTable>& table) {

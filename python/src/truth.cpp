@@ -2,14 +2,31 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "mmt/stats.h"
 #include "mmt/truth.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
+
+using Subject = std::tuple<std::string, std::string, std::vector<std::pair<double, double>>>;
+
+std::vector<mmt::MeterItem> to_items(const std::vector<Subject>& subjects, const std::string& context) {
+  std::vector<mmt::MeterItem> items;
+  for (const auto& [label, path, ranges] : subjects) {
+    mmt::MeterItem item;
+    item.label = label;
+    item.path = path;
+    item.context = context;
+    for (const auto& [low, high] : ranges) item.open.inputs.push_back({"", {}, low, high});
+    items.push_back(std::move(item));
+  }
+  return items;
+}
 
 nb::dict to_dict(const mmt::Truth& truth) {
   nb::dict row;
@@ -43,17 +60,8 @@ nb::dict to_dict(const mmt::Truth& truth) {
 void bind_truth(nb::module_& m) {
   m.def(
       "measure",
-      [](mmt::Engine& engine, const std::vector<std::pair<std::string, std::string>>& models, const std::vector<mmt::OpenOptions>& open,
-         int rounds, int runs, std::uint64_t seed, bool profile, nb::object on_progress) {
-        std::vector<mmt::MeterItem> items;
-        for (std::size_t i = 0; i < models.size(); ++i) {
-          mmt::MeterItem item;
-          item.label = models[i].first;
-          item.path = models[i].second;
-          item.context = "model";
-          if (i < open.size()) item.open = open[i];
-          items.push_back(std::move(item));
-        }
+      [](mmt::Engine& engine, const std::vector<Subject>& models, const std::vector<Subject>& companions, int rounds, int runs,
+         std::uint64_t seed, bool profile, nb::object on_progress) {
         mmt::TruthOptions options;
         options.rounds = rounds;
         options.runs = runs;
@@ -68,16 +76,28 @@ void bind_truth(nb::module_& m) {
           }
           if (!on_progress.is_none()) on_progress(state.done, state.total, state.left_s);
         };
-        std::vector<mmt::Truth> truths;
+        mmt::TruthReport report;
         {
           const nb::gil_scoped_release release;
-          truths = mmt::measure_truth(engine, items, options, mmt::system_clock(), progress, [&] { return interrupted; });
+          report = mmt::measure_truth(engine, to_items(models, "model"), to_items(companions, "plain"), options, mmt::system_clock(), progress,
+                                      [&] { return interrupted; });
         }
         if (interrupted) throw nb::python_error();
         nb::list rows;
-        for (const mmt::Truth& truth : truths) rows.append(to_dict(truth));
-        return rows;
+        for (const mmt::Truth& truth : report.models) rows.append(to_dict(truth));
+        nb::dict kernels;
+        for (const mmt::FreshKernel& kernel : report.kernels) {
+          kernels[kernel.key.c_str()] = nb::make_tuple(kernel.cold.median_us, kernel.hot.median_us, mmt::median_standard_error(kernel.cold),
+                                                       mmt::median_standard_error(kernel.hot));
+        }
+        nb::dict result;
+        result["models"] = rows;
+        result["kernels"] = kernels;
+        result["round_factor"] = report.round_factor;
+        return result;
       },
-      "engine"_a, "models"_a, "open"_a, "rounds"_a, "runs"_a, "seed"_a, "profile"_a, "on_progress"_a = nb::none(),
-      "Measures .mnn files in rounds of random order. models: (label, path) pairs. Returns one dictionary each, times in microseconds.");
+      "engine"_a, "models"_a, "companions"_a, "rounds"_a, "runs"_a, "seed"_a, "profile"_a, "on_progress"_a = nb::none(),
+      "Measures .mnn files in rounds of random order; models and companions: (label, path, ranges) with one (low, high) per input, or none.\n"
+      "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), and the drift per\n"
+      "round. Times in microseconds.");
 }

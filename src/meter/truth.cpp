@@ -1,6 +1,7 @@
 #include "mmt/truth.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <random>
 
@@ -13,26 +14,39 @@ namespace {
 struct Subject {
   std::unique_ptr<Session> session;
   KernelPlan plan;
-  std::vector<std::vector<double>> kernel_visits;  ///< By kernel: one median per visit.
+  std::vector<std::vector<double>> kernel_visits;  ///< By kernel: one median of the hot runs per visit.
+  std::vector<std::vector<double>> kernel_colds;   ///< By kernel: its first run of each visit.
   std::vector<int> kernel_rounds;                  ///< Round of each profiled visit.
   double memory_mib = 0, resident_mib = 0;
 };
+
+std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions) {
+  std::vector<MeterItem> items = models;
+  items.insert(items.end(), companions.begin(), companions.end());
+  return items;
+}
+
+// Hot runs of a companion's visit; few, because its kernels are small and visits are what makes the median sure.
+constexpr int kCompanionRuns = 2;
 
 double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
 class TruthRun {
  public:
-  TruthRun(Engine& engine, const std::vector<MeterItem>& items, const TruthOptions& options, Clock& clock, const ProgressHook& progress,
-           const StopHook& stop)
-      : engine_(engine), items_(items), options_(options), clock_(clock), progress_(progress), stop_(stop), subjects_(items.size()),
-        truths_(items.size()), random_(options.seed) {}
+  TruthRun(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions, const TruthOptions& options,
+           Clock& clock, const ProgressHook& progress, const StopHook& stop)
+      : engine_(engine), items_(joined(models, companions)), models_(models.size()), options_(options), clock_(clock), progress_(progress),
+        stop_(stop), subjects_(items_.size()), truths_(items_.size()), random_(options.seed) {}
 
-  std::vector<Truth> run() {
+  TruthReport run() {
     start_ = clock_.now();
     for (std::size_t i = 0; i < items_.size(); ++i) open(i);
     for (int round = 0; round < options_.rounds && !stopped(); ++round) visit_all(round);
-    summarize_all();
-    return std::move(truths_);
+    TruthReport report;
+    summarize_all(report);
+    truths_.resize(models_);
+    report.models = std::move(truths_);
+    return report;
   }
 
  private:
@@ -49,9 +63,10 @@ class TruthRun {
       subject.session = engine_.open(item.path, item.open);
       subject.session->run({2, false});
       subject.memory_mib = subject.session->desc().memory_mib;
-      if (options_.profile) {
-        subject.plan = plan_kernels(item.path, subject.session->desc(), "");
+      if (options_.profile || index >= models_) {
+        subject.plan = plan_kernels(item.path, subject.session->desc(), std::string(kStubPrefix));
         subject.kernel_visits.resize(subject.plan.kernels.size());
+        subject.kernel_colds.resize(subject.plan.kernels.size());
       }
     });
     truth.memory_mib = subjects_[index].memory_mib;
@@ -98,31 +113,63 @@ class TruthRun {
   }
 
   void visit(std::size_t index, int round) {
-    Subject& subject = subjects_[index];
+    if (index < models_) visit_whole(index, round);
+    if ((index >= models_ || options_.profile) && engine_.facts().per_kernel) visit_kernels(index, round);
+  }
+
+  /// Runs until the hypervisor left the machine alone, or the retries are used up.
+  RunSamples undisturbed(Session& session, const RunRequest& request) {
     for (int attempt = 0;; ++attempt) {
-      const RunSamples samples = subject.session->run({1 + options_.runs, false});
+      RunSamples samples = session.run(request);
       engine_us_ += samples.timed_us;
-      if (samples.steal_share > options_.max_steal && attempt < options_.max_retries) continue;
-      const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
-      cells_.push_back({static_cast<int>(index), round, median(warm)});
-      break;
+      if (samples.steal_share <= options_.max_steal || attempt >= options_.max_retries) return samples;
     }
-    if (!options_.profile || !engine_.facts().per_kernel) return;
-    const RunSamples samples = subject.session->run({1 + options_.runs, true});
-    engine_us_ += samples.timed_us;
+  }
+
+  void visit_whole(std::size_t index, int round) {
+    const RunSamples samples = undisturbed(*subjects_[index].session, {1 + options_.runs, false});
+    const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
+    cells_.push_back({static_cast<int>(index), round, median(warm)});
+  }
+
+  void visit_kernels(std::size_t index, int round) {
+    Subject& subject = subjects_[index];
+    const int runs = index < models_ ? options_.runs : kCompanionRuns;
+    const RunSamples samples = undisturbed(*subject.session, {1 + runs, true});
     const std::size_t kernels = subject.plan.kernels.size();
-    std::vector<double> column(static_cast<std::size_t>(options_.runs));
+    std::vector<double> column(static_cast<std::size_t>(runs));
     for (std::size_t k = 0; k < kernels; ++k) {
       for (std::size_t run = 0; run < column.size(); ++run) column[run] = samples.kernel_us[(run + 1) * kernels + k];
       subject.kernel_visits[k].push_back(median(column));
+      subject.kernel_colds[k].push_back(samples.kernel_us[k]);
     }
     subject.kernel_rounds.push_back(round);
+    if (index >= models_) {
+      const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
+      cells_.push_back({static_cast<int>(index), round, median(warm)});
+    }
   }
 
-  void summarize_all() {
+  void summarize_all(TruthReport& report) {
     if (cells_.empty()) return;
     const TwoWayFit fit = two_way_fit(cells_, static_cast<int>(items_.size()), options_.rounds);
-    for (std::size_t i = 0; i < items_.size(); ++i) summarize_one(static_cast<int>(i), fit);
+    for (std::size_t i = 0; i < models_; ++i) summarize_one(static_cast<int>(i), fit);
+    report.round_factor = fit.column_factor;
+    std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> kernels;  // key -> cold, hot
+    for (std::size_t i = models_; i < items_.size(); ++i) {
+      const Subject& subject = subjects_[i];
+      for (std::size_t k = 0; k < subject.kernel_visits.size(); ++k) {
+        auto& [cold, hot] = kernels[subject.plan.kernels[k].signature.key];
+        for (std::size_t v = 0; v < subject.kernel_visits[k].size(); ++v) {
+          const double factor = fit.column_factor[static_cast<std::size_t>(subject.kernel_rounds[v])];
+          cold.push_back(subject.kernel_colds[k][v] / factor);
+          hot.push_back(subject.kernel_visits[k][v] / factor);
+        }
+      }
+    }
+    for (const auto& [key, samples] : kernels) {
+      if (!samples.first.empty()) report.kernels.push_back({key, summarize(samples.first), summarize(samples.second)});
+    }
   }
 
   void summarize_one(int index, const TwoWayFit& fit) {
@@ -168,8 +215,9 @@ class TruthRun {
   }
 
   Engine& engine_;
-  const std::vector<MeterItem>& items_;
-  const TruthOptions& options_;
+  const std::vector<MeterItem> items_;  ///< The models, then the companions.
+  const std::size_t models_;
+  const TruthOptions options_;
   Clock& clock_;
   const ProgressHook& progress_;
   const StopHook& stop_;
@@ -183,12 +231,12 @@ class TruthRun {
 
 }  // namespace
 
-std::vector<Truth> measure_truth(Engine& engine, const std::vector<MeterItem>& items, const TruthOptions& options, Clock& clock,
-                                 const ProgressHook& progress, const StopHook& stop) {
+TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
+                          const TruthOptions& options, Clock& clock, const ProgressHook& progress, const StopHook& stop) {
   if (options.rounds < 2 || options.runs < 1) {
     throw Error(ErrorCode::kInvalidArgument, "truth: at least 2 rounds of 1 run are needed to tell a noise floor");
   }
-  return TruthRun(engine, items, options, clock, progress, stop).run();
+  return TruthRun(engine, models, companions, options, clock, progress, stop).run();
 }
 
 }  // namespace mmt

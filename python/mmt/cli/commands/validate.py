@@ -27,6 +27,7 @@ def validate_command(
     threads: Annotated[int | None, typer.Option("--threads", help="Must be the table's; a check, not a choice.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", help="Visits of each model.")] = 24,
     exact: Annotated[bool, typer.Option("--exact", help="Predict by the engine's schedule.")] = False,
+    with_ops: Annotated[bool, typer.Option("--with-ops", help="Visit the operators in the same rounds: one drift scale for table and truth.")] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the report as JSON.")] = None,
     csv_path: Annotated[Path | None, typer.Option("--csv", help="Write one line per model.")] = None,
     picture: Annotated[Path | None, typer.Option("--html", help="Write a page with the scatter picture.")] = None,
@@ -45,7 +46,7 @@ def validate_command(
         raise typer.BadParameter("--input is needed, for example --input 1,3,224,224")
     with output.progress_steps() as step:
         report = validate(ops, chosen, shapes, dtype=dtype or "float32", threads=threads, rounds=rounds, seed=seed,
-                          exact=True if exact else "auto", progress=step)
+                          exact=True if exact else "auto", with_ops=with_ops, progress=step)
     typer.echo(report.to_text())
     if json_path:
         json_path.write_text(report.to_json(), encoding="utf-8")
