@@ -19,8 +19,8 @@ struct SourcePlace {
   int column = 0;
 };
 
-using Shape = std::vector<int>;           ///< Batch first; every size is at least 1.
-using InputShapes = std::vector<Shape>;   ///< One shape per input of the operator.
+using Shape = std::vector<int>;          ///< Batch first; every size is at least 1.
+using InputShapes = std::vector<Shape>;  ///< One shape per input of the operator.
 
 /// A constructor parameter and the values that it takes in the space.
 struct SpaceParameter {
@@ -46,10 +46,10 @@ struct SpaceEntry {
   bool no_params = false;
   std::vector<SpaceParameter> parameters;  ///< In the order of the file; empty with `no_params`.
   std::vector<InputShapes> input_shapes;
-  std::vector<std::string> input_dtypes;   ///< Empty: float32. One: for every input. Otherwise one per input.
-  std::vector<InputRange> input_ranges;    ///< Empty: the default of the dtype. Otherwise as `input_dtypes`.
-  std::vector<std::int64_t> occurs;        ///< How often a model holds each pair (scan writes it). Empty: unknown.
-  std::vector<std::string> captured;       ///< Not empty: instances captured by scan; all other lists are empty then.
+  std::vector<std::string> input_dtypes;  ///< Empty: float32. One: for every input. Otherwise one per input.
+  std::vector<InputRange> input_ranges;   ///< Empty: the default of the dtype. Otherwise as `input_dtypes`.
+  std::vector<std::int64_t> occurs;       ///< How often a model holds each pair (scan writes it). Empty: unknown.
+  std::vector<std::string> captured;      ///< Not empty: instances captured by scan; all other lists are empty then.
 
   /// Number of operators of this group; 18446744073709551615 where it is that or more.
   std::uint64_t count() const noexcept;
@@ -57,11 +57,11 @@ struct SpaceEntry {
 
 /// One operator of a space, not yet checked against Python.
 struct OperatorSpec {
-  std::size_t entry = 0;   ///< Index into Space::entries.
-  std::uint64_t index = 0; ///< Position in the whole space, from 0.
+  std::size_t entry = 0;    ///< Index into Space::entries.
+  std::uint64_t index = 0;  ///< Position in the whole space, from 0.
   std::string module;
   std::string class_name;
-  std::string parameters_json;            ///< JSON object, keys in the order of the file: {"in_channels":64,"stride":1}
+  std::string parameters_json;  ///< JSON object, keys in the order of the file: {"in_channels":64,"stride":1}
   InputShapes input_shapes;
   std::vector<std::string> input_dtypes;  ///< One per input.
   std::vector<InputRange> input_ranges;   ///< Empty, or one per input.
@@ -89,8 +89,8 @@ Space parse_space(std::string_view text, const std::string& source);
 /// Reads and parses a file. Throws also Error(kNotFound, kIo).
 Space read_space(const std::string& path);
 
-/// The keyword form: one group of `module`.`class_name`, from a JSON object that holds what stands below a class in YAML.
-/// Throws Error(kParse), worded as for files, without a line.
+/// The keyword form: one group of `module`.`class_name`, from a JSON object that holds what stands below a class in
+/// YAML. Throws Error(kParse), worded as for files, without a line.
 Space parse_keywords(std::string_view json, const std::string& module, const std::string& class_name,
                      const std::string& source);
 

@@ -31,9 +31,12 @@ struct SpaceIterator {
 void bind_space(nb::module_& m) {
   nb::class_<mmt::SourcePlace>(m, "SourcePlace", "Line and column in the file, from 1; line 0: not from a file.")
       .def(nb::init<>())
-      .def("__init__",
-           [](mmt::SourcePlace* self, int line, int column) { new (self) mmt::SourcePlace{line, column}; },
-           "line"_a, "column"_a)
+      .def(
+          "__init__",
+          [](mmt::SourcePlace* self, int line, int column) {
+            new (self) mmt::SourcePlace{line, column};
+          },
+          "line"_a, "column"_a)
       .def_ro("line", &mmt::SourcePlace::line)
       .def_ro("column", &mmt::SourcePlace::column);
 
@@ -82,8 +85,9 @@ void bind_space(nb::module_& m) {
       .def_ro("source", &mmt::Space::source)
       .def_ro("entries", &mmt::Space::entries)
       .def("count", &mmt::Space::count, "Number of operators, at most 2**64 - 1.")
-      .def("__iter__", [](const mmt::Space& space) { return new SpaceIterator(space); }, nb::keep_alive<0, 1>(),
-           nb::rv_policy::take_ownership);
+      .def(
+          "__iter__", [](const mmt::Space& space) { return new SpaceIterator(space); }, nb::keep_alive<0, 1>(),
+          nb::rv_policy::take_ownership);
 
   m.def("parse_space", &mmt::parse_space, "text"_a, "source"_a, nb::call_guard<nb::gil_scoped_release>(),
         "Parses a YAML text; `source` stands for the file in messages. Raises MmtError ('parse').");
@@ -93,9 +97,12 @@ void bind_space(nb::module_& m) {
         "One group from a JSON object of keywords. Raises MmtError ('parse').");
   m.def("space_message", &mmt::space_message, "source"_a, "place"_a, "key"_a, "owner"_a, "what"_a,
         "The one wording of errors about a space.");
-  m.def("did_you_mean", [](const std::string& word, const std::vector<std::string>& candidates) {
-    return mmt::did_you_mean(word, candidates);
-  }, "word"_a, "candidates"_a, "The candidate nearest to `word`, or ''.");
+  m.def(
+      "did_you_mean",
+      [](const std::string& word, const std::vector<std::string>& candidates) {
+        return mmt::did_you_mean(word, candidates);
+      },
+      "word"_a, "candidates"_a, "The candidate nearest to `word`, or ''.");
   m.def("reserved_keys", &mmt::space_reserved_keys, "Keys below a class that are no constructor parameters.");
   m.def("json_schema", &mmt::space_json_schema, "JSON Schema of the YAML format, as text.");
   m.attr("CAPTURED_MODULE") = std::string(mmt::kCapturedModule);

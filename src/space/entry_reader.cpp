@@ -36,19 +36,22 @@ void EntryReader::fail(const Context& context, const Node* node, const std::stri
 void EntryReader::spend(std::size_t nodes, const Context& context) {
   nodes_spent_ += nodes;
   if (nodes_spent_ > kMostNodes) {
-    fail(context, nullptr, "the file holds more than " + std::to_string(kMostNodes) +
-                               " values once its aliases (*) are written out; split it or use fewer aliases");
+    fail(context, nullptr,
+         "the file holds more than " + std::to_string(kMostNodes) +
+             " values once its aliases (*) are written out; split it or use fewer aliases");
   }
 }
 
 void EntryReader::read(const Node& group, SpaceEntry& entry) {
   const std::string owner = entry.module + "." + entry.class_name;
   if (group.kind != NodeKind::kMap) {
-    const SourcePlace place = group.place.line > 0 && group.kind != NodeKind::kMissing ? group.place : entry.class_place;
-    reporter_.fail(place, entry.class_name, entry.module,
-                   "a class holds parameters and input_shape, not " + describe(group) +
-                       "; the nesting is module, class, parameters; write for example 'input_shape: [[1, 3, 224, 224]]' "
-                       "below the class");
+    const SourcePlace place =
+        group.place.line > 0 && group.kind != NodeKind::kMissing ? group.place : entry.class_place;
+    reporter_.fail(
+        place, entry.class_name, entry.module,
+        "a class holds parameters and input_shape, not " + describe(group) +
+            "; the nesting is module, class, parameters; write for example 'input_shape: [[1, 3, 224, 224]]' "
+            "below the class");
   }
   spend(group.pairs.size() + 1, {entry.class_place, entry.class_name, entry.module});
   for (const MapItem& item : group.pairs) {
@@ -79,9 +82,15 @@ void EntryReader::read_reserved(const KeyRule& rule, const Node& value, const Co
       if (value.kind != NodeKind::kBool) fail(context, &value, "true or false is expected, not " + describe(value));
       entry.no_params = value.json == "true";
       return;
-    case KeyKind::kDtypes: entry.input_dtypes = read_dtypes(value, context); return;
-    case KeyKind::kRanges: entry.input_ranges = read_ranges(value, context); return;
-    case KeyKind::kCounts: entry.occurs = read_counts(value, context); return;
+    case KeyKind::kDtypes:
+      entry.input_dtypes = read_dtypes(value, context);
+      return;
+    case KeyKind::kRanges:
+      entry.input_ranges = read_ranges(value, context);
+      return;
+    case KeyKind::kCounts:
+      entry.occurs = read_counts(value, context);
+      return;
   }
 }
 
@@ -100,7 +109,8 @@ std::vector<std::string> EntryReader::read_values(const Node& value, const Conte
     return values;
   }
   if (value.items.empty()) {
-    fail(context, &value, "an empty list leaves no operator; give at least one value (an empty list as the value: [[]])");
+    fail(context, &value,
+         "an empty list leaves no operator; give at least one value (an empty list as the value: [[]])");
   }
   values.reserve(value.items.size());
   for (const NodePtr& item : value.items) values.push_back(value_json(*item, context));
@@ -126,7 +136,8 @@ std::vector<InputShapes> EntryReader::read_shapes(const Node& value, const Conte
   }
   if (value.items.front()->kind != NodeKind::kList) {
     std::string cure = "; write a list of shapes, such as [[1, 3, 224, 224]]";
-    if (value.items.front()->kind == NodeKind::kInt) cure = "; one shape is written with two brackets: [[1, 3, 224, 224]]";
+    if (value.items.front()->kind == NodeKind::kInt)
+      cure = "; one shape is written with two brackets: [[1, 3, 224, 224]]";
     fail(context, value.items.front().get(),
          "a shape is a list of sizes, " + describe(*value.items.front()) + " is none" + cure);
   }
@@ -134,8 +145,8 @@ std::vector<InputShapes> EntryReader::read_shapes(const Node& value, const Conte
   all.reserve(value.items.size());
   for (const NodePtr& item : value.items) {
     spend(1, context);
-    const bool several = item->kind == NodeKind::kList && !item->items.empty() &&
-                         item->items.front()->kind == NodeKind::kList;
+    const bool several =
+        item->kind == NodeKind::kList && !item->items.empty() && item->items.front()->kind == NodeKind::kList;
     InputShapes shapes;
     if (several) {
       for (const NodePtr& shape : item->items) shapes.push_back(read_shape(*shape, context));
@@ -153,8 +164,9 @@ Shape EntryReader::read_shape(const Node& value, const Context& context) {
   }
   if (value.items.empty()) fail(context, &value, "a shape needs at least one size, such as [1, 3, 224, 224]");
   if (value.items.size() > static_cast<std::size_t>(kMostAxes)) {
-    fail(context, &value, "a shape has at most " + std::to_string(kMostAxes) + " sizes, this one has " +
-                              std::to_string(value.items.size()));
+    fail(context, &value,
+         "a shape has at most " + std::to_string(kMostAxes) + " sizes, this one has " +
+             std::to_string(value.items.size()));
   }
   spend(value.items.size(), context);
   Shape shape;
@@ -164,13 +176,15 @@ Shape EntryReader::read_shape(const Node& value, const Context& context) {
     const char* end = item->json.data() + item->json.size();
     const bool whole = item->kind == NodeKind::kInt && std::from_chars(item->json.data(), end, size).ec == std::errc();
     if (!whole || size < 1 || size > kLargestSize) {
-      fail(context, item.get(), "a size in a shape is a whole number from 1 to " + std::to_string(kLargestSize) +
-                                    ", not " + describe(*item));
+      fail(
+          context, item.get(),
+          "a size in a shape is a whole number from 1 to " + std::to_string(kLargestSize) + ", not " + describe(*item));
     }
     elements *= size;
     if (elements > kLargestSize) {
-      fail(context, &value, "a tensor of this shape has more than " + std::to_string(kLargestSize) +
-                                " elements; no engine holds that, write a smaller one");
+      fail(context, &value,
+           "a tensor of this shape has more than " + std::to_string(kLargestSize) +
+               " elements; no engine holds that, write a smaller one");
     }
     shape.push_back(static_cast<int>(size));
   }
@@ -189,8 +203,9 @@ std::vector<std::string> EntryReader::read_dtypes(const Node& value, const Conte
     for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
     const std::string bare = node.text.starts_with("torch.") ? node.text.substr(6) : node.text;
     const std::string nearest = did_you_mean(bare, names);
-    fail(context, &node, describe(node) + " is no type of an input" +
-                             (nearest.empty() ? "" : ", did you mean " + nearest + "?") + "; possible are " + known);
+    fail(context, &node,
+         describe(node) + " is no type of an input" + (nearest.empty() ? "" : ", did you mean " + nearest + "?") +
+             "; possible are " + known);
   };
   if (value.kind != NodeKind::kList) {
     read_one(value);
@@ -205,16 +220,17 @@ std::vector<InputRange> EntryReader::read_ranges(const Node& value, const Contex
   std::vector<InputRange> ranges;
   const auto read_one = [&](const Node& node) {
     if (!is_range(node)) {
-      fail(context, &node, "a range is two numbers, [low, high], not " + describe(node) +
-                               "; several inputs: a list of ranges, [[0, 1000], [-1, 1]]");
+      fail(context, &node,
+           "a range is two numbers, [low, high], not " + describe(node) +
+               "; several inputs: a list of ranges, [[0, 1000], [-1, 1]]");
     }
     const InputRange range{std::strtod(node.items[0]->json.c_str(), nullptr),
                            std::strtod(node.items[1]->json.c_str(), nullptr)};
     if (!(range.low < range.high)) fail(context, &node, "the low end of a range must be below its high end");
     ranges.push_back(range);
   };
-  const bool several = value.kind == NodeKind::kList && !value.items.empty() &&
-                       value.items.front()->kind == NodeKind::kList;
+  const bool several =
+      value.kind == NodeKind::kList && !value.items.empty() && value.items.front()->kind == NodeKind::kList;
   if (!several) {
     read_one(value);
     return ranges;
@@ -286,8 +302,8 @@ void EntryReader::check_lengths(const Node& group, const SpaceEntry& entry, cons
       }
       reporter_.fail(first.place, first.name, owner,
                      "the first parameter is paired one to one with input_shape, but it has " +
-                         plural(values, "value") + " and input_shape (line " +
-                         std::to_string(entry.shapes_place.line) + ") has " + plural(pairs, "shape") + "; " + cure);
+                         plural(values, "value") + " and input_shape (line " + std::to_string(entry.shapes_place.line) +
+                         ") has " + plural(pairs, "shape") + "; " + cure);
     }
   }
   if (entry.occurs.size() > 1 && entry.occurs.size() != pairs) {
@@ -313,10 +329,10 @@ void EntryReader::read_captured(const Node& ids, SpaceEntry& entry) {
   const Context context{entry.class_place, entry.class_name, entry.module};
   std::unordered_set<std::string> seen;
   const auto read_one = [&](const Node& node) {
-    const bool named = node.is_scalar() && node.kind != NodeKind::kNull && !node.text.empty() &&
-                       node.text.size() <= kLongestName &&
-                       node.text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
-                           std::string::npos;
+    const bool named =
+        node.is_scalar() && node.kind != NodeKind::kNull && !node.text.empty() && node.text.size() <= kLongestName &&
+        node.text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+            std::string::npos;
     if (!named) {
       fail(context, &node, "an id that scan wrote is expected (letters, digits, _ and -), not " + describe(node));
     }

@@ -24,11 +24,19 @@ NodePtr to_node(const Json& json) {
       node->kind = NodeKind::kString;
       node->text = json.get<std::string>();
       break;
-    case Json::value_t::boolean: node->kind = NodeKind::kBool; break;
+    case Json::value_t::boolean:
+      node->kind = NodeKind::kBool;
+      break;
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned: node->kind = NodeKind::kInt; break;
-    case Json::value_t::number_float: node->kind = NodeKind::kFloat; break;
-    default: node->kind = NodeKind::kNull; break;
+    case Json::value_t::number_unsigned:
+      node->kind = NodeKind::kInt;
+      break;
+    case Json::value_t::number_float:
+      node->kind = NodeKind::kFloat;
+      break;
+    default:
+      node->kind = NodeKind::kNull;
+      break;
   }
   node->json = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (node->kind != NodeKind::kString) node->text = node->json;

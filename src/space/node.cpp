@@ -19,14 +19,20 @@ std::string shortened(const std::string& text) {
 
 std::string describe(const Node& node) {
   switch (node.kind) {
-    case NodeKind::kMissing: return "nothing";
-    case NodeKind::kNull: return "null";
+    case NodeKind::kMissing:
+      return "nothing";
+    case NodeKind::kNull:
+      return "null";
     case NodeKind::kBool:
     case NodeKind::kInt:
-    case NodeKind::kFloat: return shortened(node.text);
-    case NodeKind::kString: return "the text '" + shortened(node.text) + "'";
-    case NodeKind::kList: return node.items.empty() ? "an empty list" : "a list";
-    case NodeKind::kMap: return "a mapping (key: value)";
+    case NodeKind::kFloat:
+      return shortened(node.text);
+    case NodeKind::kString:
+      return "the text '" + shortened(node.text) + "'";
+    case NodeKind::kList:
+      return node.items.empty() ? "an empty list" : "a list";
+    case NodeKind::kMap:
+      return "a mapping (key: value)";
   }
   return "something unknown";
 }

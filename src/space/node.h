@@ -25,10 +25,10 @@ struct MapItem {
 struct Node {
   NodeKind kind = NodeKind::kMissing;
   SourcePlace place;
-  std::string text;             ///< Scalars: as written, without quotes.
-  std::string json;             ///< Scalars: as JSON.
-  std::vector<NodePtr> items;   ///< Lists.
-  std::vector<MapItem> pairs;   ///< Maps, in order, keys unique.
+  std::string text;            ///< Scalars: as written, without quotes.
+  std::string json;            ///< Scalars: as JSON.
+  std::vector<NodePtr> items;  ///< Lists.
+  std::vector<MapItem> pairs;  ///< Maps, in order, keys unique.
 
   bool is_scalar() const { return kind != NodeKind::kList && kind != NodeKind::kMap && kind != NodeKind::kMissing; }
 };
@@ -43,8 +43,8 @@ struct Reporter {
                          const std::string& what) const;
 };
 
-/// Types an unquoted scalar by YAML 1.2's core rules and fills kind, text and json. Words that YAML 1.1 takes for booleans (yes, no,
-/// on, off) and numbers that JSON cannot hold are errors, because either reading surprises somebody.
+/// Types an unquoted scalar by YAML 1.2's core rules and fills kind, text and json. Words that YAML 1.1 takes for
+/// booleans (yes, no, on, off) and numbers that JSON cannot hold are errors, because either reading surprises somebody.
 void type_plain_scalar(const Reporter& reporter, const std::string& text, Node& node);
 
 /// A JSON string, quoted and escaped.

@@ -34,8 +34,8 @@ inline constexpr std::size_t kLongestName = 500;
 bool is_dotted_name(std::string_view name);     ///< kModulePattern and kLongestName
 bool is_parameter_name(std::string_view name);  ///< kParameterPattern and kLongestName
 
-inline constexpr std::int64_t kLargestSize = 2147483647;   ///< Of one axis of a shape, and of the product of all.
+inline constexpr std::int64_t kLargestSize = 2147483647;  ///< Of one axis of a shape, and of the product of all.
 inline constexpr std::int64_t kMostAxes = 8;
-inline constexpr std::size_t kMostNodes = 8'000'000;       ///< Values of one text, aliases written out.
+inline constexpr std::size_t kMostNodes = 8'000'000;  ///< Values of one text, aliases written out.
 
 }  // namespace mmt::space

@@ -94,8 +94,9 @@ void type_plain_scalar(const Reporter& reporter, const std::string& text, Node& 
         std::from_chars(whole->digits.data(), whole->digits.data() + whole->digits.size(), magnitude, whole->base);
     const std::uint64_t most = whole->negative ? 9223372036854775808ull : 9223372036854775807ull;
     if (error != std::errc() || end != whole->digits.data() + whole->digits.size() || magnitude > most) {
-      reporter.fail(node.place, "", "", "the number " + text.substr(0, 40) +
-                                            " does not fit 64 bits; write a smaller one, or quote it if it is a text");
+      reporter.fail(node.place, "", "",
+                    "the number " + text.substr(0, 40) +
+                        " does not fit 64 bits; write a smaller one, or quote it if it is a text");
     }
     node.kind = NodeKind::kInt;
     node.json = (whole->negative && magnitude != 0 ? "-" : "") + std::to_string(magnitude);
@@ -110,8 +111,9 @@ void type_plain_scalar(const Reporter& reporter, const std::string& text, Node& 
     const std::string_view digits = text[0] == '+' ? std::string_view(text).substr(1) : std::string_view(text);
     const auto error = std::from_chars(digits.data(), digits.data() + digits.size(), value).ec;
     if (infinite_or_nan || error != std::errc() || !std::isfinite(value)) {
-      reporter.fail(node.place, "", "", "the number " + text.substr(0, 40) +
-                                            " is not a finite 64-bit float; write a finite one such as 1.0e+30");
+      reporter.fail(
+          node.place, "", "",
+          "the number " + text.substr(0, 40) + " is not a finite 64-bit float; write a finite one such as 1.0e+30");
     }
     node.kind = NodeKind::kFloat;
     node.json = float_json(value);

@@ -25,14 +25,21 @@ Json shapes_schema() {
 Json key_schema(const KeyRule& rule) {
   Json schema;
   switch (rule.kind) {
-    case KeyKind::kShapes: schema = shapes_schema(); break;
-    case KeyKind::kFlag: schema = {{"type", "boolean"}}; break;
-    case KeyKind::kDtypes: schema = one_or_list_of({{"enum", space::dtype_names()}}); break;
-    case KeyKind::kRanges:
-      schema = one_or_list_of(
-          {{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}});
+    case KeyKind::kShapes:
+      schema = shapes_schema();
       break;
-    case KeyKind::kCounts: schema = one_or_list_of({{"type", "integer"}, {"minimum", 1}}); break;
+    case KeyKind::kFlag:
+      schema = {{"type", "boolean"}};
+      break;
+    case KeyKind::kDtypes:
+      schema = one_or_list_of({{"enum", space::dtype_names()}});
+      break;
+    case KeyKind::kRanges:
+      schema = one_or_list_of({{"type", "array"}, {"items", {{"type", "number"}}}, {"minItems", 2}, {"maxItems", 2}});
+      break;
+    case KeyKind::kCounts:
+      schema = one_or_list_of({{"type", "integer"}, {"minimum", 1}});
+      break;
   }
   schema["description"] = std::string(rule.description) + " Example: " + rule.example;
   return schema;
@@ -91,8 +98,7 @@ std::string space_json_schema() {
          {{"type", "array"}, {"items", {{"$ref", "#/$defs/size"}}}, {"minItems", 1}, {"maxItems", space::kMostAxes}}},
         {"values",
          {{"description", "The values of a constructor parameter; a single one counts as a list of one."},
-          {"anyOf",
-           {{{"type", {"string", "number", "boolean", "null"}}}, {{"type", "array"}, {"minItems", 1}}}}}},
+          {"anyOf", {{{"type", {"string", "number", "boolean", "null"}}}, {{"type", "array"}, {"minItems", 1}}}}}},
         {"group", group_schema()}}}};
   return schema.dump(2) + "\n";
 }

@@ -137,7 +137,8 @@ Space parse_space(std::string_view text, const std::string& source) {
 
 Space read_space(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorCode::kNotFound, path + ": no such file, or no right to read it; give the path of the YAML");
+  if (!file)
+    throw Error(ErrorCode::kNotFound, path + ": no such file, or no right to read it; give the path of the YAML");
   std::ostringstream text;
   text << file.rdbuf();
   if (file.bad() || text.fail()) throw Error(ErrorCode::kIo, path + ": could not be read; is it a file?");

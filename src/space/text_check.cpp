@@ -5,9 +5,12 @@
 namespace mmt::space {
 namespace {
 
-/// Length of the UTF-8 character that starts at `at` (RFC 3629: no overlong forms, no surrogates), 0 where there is none.
+/// Length of the UTF-8 character that starts at `at` (RFC 3629: no overlong forms, no surrogates), 0 where there is
+/// none.
 std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) -> unsigned { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto byte = [&](std::size_t i) -> unsigned {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
   const auto follows = [&](std::size_t i, unsigned low, unsigned high) { return byte(i) >= low && byte(i) <= high; };
   const unsigned first = byte(at);
   if (first < 0x80) return 1;

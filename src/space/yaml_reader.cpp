@@ -28,7 +28,8 @@ class SourceText {
     }
   }
 
-  /// yaml-cpp counts bytes; a column is a character. Marks mostly come in order, so the count goes on from the last one.
+  /// yaml-cpp counts bytes; a column is a character. Marks mostly come in order, so the count goes on from the last
+  /// one.
   SourcePlace place(const YAML::Mark& mark) {
     if (mark.is_null()) return {};
     const std::size_t end = offset(mark);
@@ -105,7 +106,8 @@ class TreeBuilder final : public YAML::EventHandler {
     } else {
       if (tag != "?" && tag != "!" && tag != kTextTag) refuse_tag(node->place, tag);
       if (!text_.quote_is_closed(mark)) {
-        reporter_.fail(node->place, pending_key(), path(), "broken YAML, a quoted text that does not end; close the quote");
+        reporter_.fail(node->place, pending_key(), path(),
+                       "broken YAML, a quoted text that does not end; close the quote");
       }
       node->kind = NodeKind::kString;
       node->json = quoted_json(value);

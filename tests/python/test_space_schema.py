@@ -6,7 +6,10 @@ JSON is YAML in its flow style, so one text serves both.
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -102,3 +105,13 @@ def test_the_stored_schema_is_the_generated_one() -> None:
     """Renew it with `mmt space --schema > python/mmt/space/ops.schema.json`."""
     stored = resources.files("mmt.space").joinpath("ops.schema.json").read_text(encoding="utf-8")
     assert stored == mmt.space.schema_json()
+
+
+def test_the_page_about_spaces_is_true(repository: Path) -> None:
+    """The YAML of docs/space.md parses, and its first block counts as the page says."""
+    page = (repository / "docs" / "space.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^( *)```yaml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    texts = [textwrap.dedent(text) for _, text in blocks if "language-server" not in text]
+    counts = [mmt.space.loads(text, "docs/space.md").count() for text in texts]
+    assert counts[0] == 13
+    assert counts[1] == 3

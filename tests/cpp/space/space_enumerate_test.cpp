@@ -61,7 +61,8 @@ TEST(Enumerator, EmptySpace) {
 TEST(Enumerator, ReusedSpecHoldsNothingOfTheLastOne) {
   const Space space = parse_space(
       "m:\n  A: {no_params: true, input_shape: [[[1], [2]]], input_range: [0, 5], occurs: 2}\n"
-      "mmt.captured:\n  captured: [x]\nn:\n  B: {a: 1, input_shape: [[3]]}\n", "f");
+      "mmt.captured:\n  captured: [x]\nn:\n  B: {a: 1, input_shape: [[3]]}\n",
+      "f");
   Enumerator enumerator(space);
   OperatorSpec spec;
   ASSERT_TRUE(enumerator.next(spec));
@@ -77,8 +78,8 @@ TEST(Enumerator, ReusedSpecHoldsNothingOfTheLastOne) {
 
 TEST(SpaceRules, NamesFollowThePatternsOfTheSchema) {
   const std::regex dotted(space::kModulePattern), parameter(space::kParameterPattern);
-  for (const std::string name : {"a", "_", "a1", "1a", "", ".", "a.", ".a", "a.b", "a..b", "a.1", "A.b_c.D9", "a b", "ä",
-                                 "a-b", "a\n", "\na"}) {
+  for (const std::string name :
+       {"a", "_", "a1", "1a", "", ".", "a.", ".a", "a.b", "a..b", "a.1", "A.b_c.D9", "a b", "ä", "a-b", "a\n", "\na"}) {
     EXPECT_EQ(space::is_dotted_name(name), std::regex_match(name, dotted)) << name;
     EXPECT_EQ(space::is_parameter_name(name), std::regex_match(name, parameter)) << name;
   }

@@ -125,8 +125,8 @@ TEST(SpaceErrors, AParameterMayBeCalledLikeAKey) {
 }
 
 TEST(SpaceErrors, MissingThings) {
-  EXPECT_THAT(below_class("    a: 1\n"), AllOf(StartsWith("ops.yaml:2:3: key 'C' of m: input_shape is missing"),
-                                              HasSubstr("[[1, 3, 224, 224]]")));
+  EXPECT_THAT(below_class("    a: 1\n"),
+              AllOf(StartsWith("ops.yaml:2:3: key 'C' of m: input_shape is missing"), HasSubstr("[[1, 3, 224, 224]]")));
   EXPECT_THAT(below_class("    input_shape: [[1]]\n"), HasSubstr("'no_params: true'"));
   EXPECT_THAT(below_class("    no_params: false\n    input_shape: [[1]]\n"), HasSubstr("no parameter is given"));
   EXPECT_THAT(below_class("    no_params: true\n    a: 1\n    input_shape: [[1]]\n"),

@@ -14,9 +14,11 @@ const std::vector<std::string>& seeds() {
       "resnet18:\n  ResNetBasicBlock:\n    in_channels: [64, 128]\n    stride: [1, 2]\n    kernel: [3, 5, 7]\n"
       "    input_shape: [[1, 64, 56, 56], [1, 128, 28, 28]]\n",
       "torch.nn:\n  Conv2d:\n    - in_channels: 3\n      kernel_size: [[3, 5], [5, 3]]\n      bias: [true, false]\n"
-      "      input_shape: [[1, 3, 8, 8]]\n    - &g {in_channels: 4, padding_mode: 'zeros', input_shape: [[1, 4, 2, 2]]}\n"
+      "      input_shape: [[1, 3, 8, 8]]\n    - &g {in_channels: 4, padding_mode: 'zeros', input_shape: [[1, 4, 2, "
+      "2]]}\n"
       "  ReLU: {no_params: true, input_shape: [[1, 8]], occurs: 3}\n",
-      "m:\n  A: &a\n    x: [1.5, 1e-5, null, ~, \"q\"]\n    y: &l [a, b]\n    input_shape: &s [[1], [2], [3], [4], [5]]\n"
+      "m:\n  A: &a\n    x: [1.5, 1e-5, null, ~, \"q\"]\n    y: &l [a, b]\n    input_shape: &s [[1], [2], [3], [4], "
+      "[5]]\n"
       "  B:\n    <<: *a\n    y: *l\nmmt.captured:\n  captured: [ab12, 7]\n",
       "m:\n  E:\n    no_params: true\n    input_shape: [[[1, 8], [1, 4]]]\n    input_dtype: [int64, float32]\n"
       "    input_range: [[0, 10], [-1, 1]]\n",
@@ -25,18 +27,41 @@ const std::vector<std::string>& seeds() {
 }
 
 std::string mutate(std::mt19937& random, std::string text) {
-  static const std::string pieces[] = {"\t", "\n", ": ", "- ", "[", "]", "{", "}", "&a ", "*a", "<<: ", "!!int ", "|\n",
-                                       ">\n", "'", "\"", "#", "? ", "---\n", "...\n", "%YAML 9\n", "\xff", "\x04", "~",
-                                       "-1", "99999999999999999999", "1e999", "input_shape: ", "  ", "\r", "\xC3\xA4", ","};
+  static const std::string pieces[] = {"\t",        "\n",
+                                       ": ",        "- ",
+                                       "[",         "]",
+                                       "{",         "}",
+                                       "&a ",       "*a",
+                                       "<<: ",      "!!int ",
+                                       "|\n",       ">\n",
+                                       "'",         "\"",
+                                       "#",         "? ",
+                                       "---\n",     "...\n",
+                                       "%YAML 9\n", "\xff",
+                                       "\x04",      "~",
+                                       "-1",        "99999999999999999999",
+                                       "1e999",     "input_shape: ",
+                                       "  ",        "\r",
+                                       "\xC3\xA4",  ","};
   const int changes = 1 + static_cast<int>(random() % 4);
   for (int i = 0; i < changes; ++i) {
     const std::size_t at = text.empty() ? 0 : random() % text.size();
     switch (random() % 5) {
-      case 0: text.insert(at, pieces[random() % std::size(pieces)]); break;
-      case 1: text.erase(at, 1 + random() % 8); break;
-      case 2: if (!text.empty()) text[at] = static_cast<char>(random()); break;
-      case 3: text = text.substr(0, at); break;
-      default: text.insert(at, text.substr(random() % (text.size() + 1), random() % 40)); break;
+      case 0:
+        text.insert(at, pieces[random() % std::size(pieces)]);
+        break;
+      case 1:
+        text.erase(at, 1 + random() % 8);
+        break;
+      case 2:
+        if (!text.empty()) text[at] = static_cast<char>(random());
+        break;
+      case 3:
+        text = text.substr(0, at);
+        break;
+      default:
+        text.insert(at, text.substr(random() % (text.size() + 1), random() % 40));
+        break;
     }
   }
   return text;
