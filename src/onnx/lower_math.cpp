@@ -117,20 +117,33 @@ void logic(Call& c) {
 }
 
 void unary(Call& c) {
-  static const std::map<std::string_view, const char*> kOps = {{"neg", "Neg"},         {"abs", "Abs"},
-                                                               {"exp", "Exp"},         {"log", "Log"},
-                                                               {"sqrt", "Sqrt"},       {"erf", "Erf"},
-                                                               {"sin", "Sin"},         {"cos", "Cos"},
-                                                               {"tan", "Tan"},         {"asin", "Asin"},
-                                                               {"acos", "Acos"},       {"atan", "Atan"},
-                                                               {"sinh", "Sinh"},       {"cosh", "Cosh"},
-                                                               {"asinh", "Asinh"},     {"acosh", "Acosh"},
-                                                               {"atanh", "Atanh"},     {"floor", "Floor"},
-                                                               {"ceil", "Ceil"},       {"round", "Round"},
-                                                               {"sign", "Sign"},       {"reciprocal", "Reciprocal"},
-                                                               {"logical_not", "Not"}, {"isnan", "IsNaN"},
-                                                               {"isinf", "IsInf"}};
+  static const std::map<std::string_view, const char*> kOps = {{"neg", "Neg"},        {"abs", "Abs"},
+                                                               {"exp", "Exp"},        {"log", "Log"},
+                                                               {"sqrt", "Sqrt"},      {"erf", "Erf"},
+                                                               {"sin", "Sin"},        {"cos", "Cos"},
+                                                               {"tan", "Tan"},        {"asin", "Asin"},
+                                                               {"acos", "Acos"},      {"atan", "Atan"},
+                                                               {"sinh", "Sinh"},      {"cosh", "Cosh"},
+                                                               {"asinh", "Asinh"},    {"acosh", "Acosh"},
+                                                               {"atanh", "Atanh"},    {"floor", "Floor"},
+                                                               {"ceil", "Ceil"},      {"round", "Round"},
+                                                               {"sign", "Sign"},      {"reciprocal", "Reciprocal"},
+                                                               {"logical_not", "Not"}};
   c.emit(kOps.at(c.node().name), {as_type(c, c.in(0), c.dtype(), c.out_dtype() == "bool" ? c.dtype() : c.out_dtype())});
+}
+
+/// As torch's exporter writes it: the angle by the quotient, put into the right quadrant.
+void atan2(Call& c) {
+  const auto [y, x] = operands(c, c.out_dtype());
+  const std::string pi = c.lowering().scalar(3.141592653589793, c.out_dtype());
+  const std::string zero = c.lowering().scalar(0.0, c.out_dtype());
+  const std::string angle = c.step("Atan", {c.step("Div", {y, x})});
+  const std::string above = c.step("Greater", {y, zero});
+  const std::string up = c.step("Add", {angle, pi});
+  const std::string down = c.step("Sub", {angle, pi});
+  const std::string turned = c.step("Where", {above, up, down});
+  const std::string left = c.step("Less", {x, zero});
+  c.emit("Where", {left, turned, angle});
 }
 
 void square(Call& c) { c.emit("Mul", {c.in(0), c.in(0)}); }
@@ -218,11 +231,12 @@ void add_math(LowerTable& t) {
   t["remainder"] = remainder;
   for (const char* name : {"eq", "ne", "gt", "ge", "lt", "le"}) t[name] = compare;
   for (const char* name : {"logical_and", "logical_or", "logical_xor"}) t[name] = logic;
-  for (const char* name : {"neg",  "abs",   "exp",  "log",        "sqrt",        "erf",   "sin",   "cos",   "tan",
-                           "asin", "acos",  "atan", "sinh",       "cosh",        "asinh", "acosh", "atanh", "floor",
-                           "ceil", "round", "sign", "reciprocal", "logical_not", "isnan", "isinf"}) {
+  for (const char* name :
+       {"neg",  "abs",  "exp",   "log",   "sqrt",  "erf",   "sin",  "cos",   "tan",  "asin",       "acos",       "atan",
+        "sinh", "cosh", "asinh", "acosh", "atanh", "floor", "ceil", "round", "sign", "reciprocal", "logical_not"}) {
     t[name] = unary;
   }
+  t["atan2"] = atan2;
   t["square"] = square;
   t["rsqrt"] = rsqrt;
   t["log1p"] = log1p;

@@ -9,9 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from trace_support import Converted, Fn, check, specs_of
+from trace_support import Converted, Fn, check
 
-from mmt._core import MmtError, onnx
+from mmt._core import MmtError
 from mmt.torch_side.export import glue_to_onnx, onnx_of_contexts, to_onnx, trace_to_onnx
 from mmt.torch_side.flops import Cost, node_costs, total_cost
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, trace
@@ -133,14 +133,6 @@ def test_glue_without_a_form_of_ours_is_exported_by_torch() -> None:
     result = glue_to_onnx(traced.extract([0]), "packed")
     assert result.exporter == "torch"
     assert Converted(result.onnx_bytes).types()
-
-
-def test_every_function_that_python_names_has_an_onnx_form() -> None:
-    from test_export_layers import FUNCTIONS, LAYERS
-
-    known = set(onnx.lowered_functions())
-    for model, inputs in (LAYERS | FUNCTIONS).values():
-        assert {node.name for node in trace(model.eval(), specs_of(inputs)).nodes} <= known
 
 
 def test_costs_are_counted_from_shapes() -> None:

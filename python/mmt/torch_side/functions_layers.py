@@ -329,24 +329,36 @@ HANDLERS[torch.rnn_tanh] = _recurrent("rnn", "tanh")
 HANDLERS[torch.rnn_relu] = _recurrent("rnn", "relu")
 
 
-def _cell(function: Any, lstm: bool = False) -> Any:
-    """A recurrent cell is one step of the layer."""
-
-    def compute(input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Any:
-        states = tuple(state.unsqueeze(0) for state in (hx if lstm else (hx,)))
-        weights = [weight for weight in (w_ih, w_hh, b_ih, b_hh) if weight is not None]
-        results = function(
-            input.unsqueeze(0), states if lstm else states[0], weights, b_ih is not None, 1, 0.0, False, False, False
-        )
-        return tuple(state.squeeze(0) for state in results[1:]) if lstm else results[1].squeeze(0)
-
-    return lambda rec, *args, **kwargs: rec.redo(compute, *args, **kwargs)
+def _lstm_cell(x: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Any:
+    hidden, cell = hx
+    gates = F.linear(hidden, w_hh, b_hh) + F.linear(x, w_ih, b_ih)
+    in_gate, forget, new, out = gates.split(hidden.shape[1], 1)
+    cell = torch.sigmoid(forget) * cell + torch.sigmoid(in_gate) * torch.tanh(new)
+    return torch.sigmoid(out) * torch.tanh(cell), cell
 
 
-HANDLERS[torch.lstm_cell] = _cell(torch.lstm, lstm=True)
-HANDLERS[torch.gru_cell] = _cell(torch.gru)
-HANDLERS[torch.rnn_tanh_cell] = _cell(torch.rnn_tanh)
-HANDLERS[torch.rnn_relu_cell] = _cell(torch.rnn_relu)
+def _gru_cell(x: Tensor, hidden: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Any:
+    i_reset, i_update, i_new = F.linear(x, w_ih, b_ih).split(hidden.shape[1], 1)
+    h_reset, h_update, h_new = F.linear(hidden, w_hh, b_hh).split(hidden.shape[1], 1)
+    reset, update = torch.sigmoid(h_reset + i_reset), torch.sigmoid(h_update + i_update)
+    new = torch.tanh(i_new + h_new * reset)
+    return (hidden - new) * update + new
+
+
+def _rnn_cell(function: Any) -> Any:
+    def compute(x: Tensor, hidden: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any = None, b_hh: Any = None) -> Any:
+        return function(F.linear(hidden, w_hh, b_hh) + F.linear(x, w_ih, b_ih))
+
+    return compute
+
+
+for _cell, _compute in (
+    (torch.lstm_cell, _lstm_cell),
+    (torch.gru_cell, _gru_cell),
+    (torch.rnn_tanh_cell, _rnn_cell(torch.tanh)),
+    (torch.rnn_relu_cell, _rnn_cell(torch.relu)),
+):  # a cell is what torch itself, and hence its exporter, makes of it
+    HANDLERS[_cell] = lambda rec, *args, _compute=_compute, **kwargs: rec.redo(_compute, *args, **kwargs)
 
 
 # --- resampling -------------------------------------------------------------------------------------------------------
