@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mmt.torch_side.convert import redirected_output
-from mmt.torch_side.export import CONTEXTS, onnx_of_contexts
+from mmt.torch_side.export import CONTEXTS, onnx_of_contexts, torch_to_onnx
 from mmt.torch_side.structure import TensorSpec, flatten
 
 #: Outputs agree where |mnn - torch| <= TOLERANCE * max(1, |torch|): float32, sums in another order, and MNN's
@@ -136,9 +136,7 @@ def check(
 
 def types_by_torch(model: nn.Module, inputs: Sequence[torch.Tensor], context: str = "plain") -> list[str]:
     """The schedule that PyTorch's exporter leads to."""
-    from mmt.torch_side.export import _torch_export
-
-    return Converted(_torch_export(model.eval(), specs_of(inputs), {}, context)).types()
+    return Converted(torch_to_onnx(model.eval(), specs_of(inputs), context)).types()
 
 
 def types_by_mmt(model: nn.Module, inputs: Sequence[torch.Tensor], context: str = "plain") -> list[str]:

@@ -21,7 +21,7 @@ from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import SPECS, TensorSpec, flatten, map_leaves
 from mmt.torch_side.trace import Trace, UnsupportedFunction, trace
 
-__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "onnx_of_contexts", "to_onnx", "trace_to_onnx"]
+__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "onnx_of_contexts", "to_onnx", "torch_to_onnx", "trace_to_onnx"]
 
 CONTEXTS = ("plain", "packed")
 _FLOATS = ("float32", "float16", "bfloat16")
@@ -73,7 +73,7 @@ def onnx_of_contexts(
         if getattr(error, "code", "") != "unsupported":
             raise
         reason = str(error)
-    return {c: ExportResult(_torch_export(model, inputs, kwargs or {}, c), "torch", reason, traced) for c in contexts}
+    return {c: ExportResult(torch_to_onnx(model, inputs, c, kwargs=kwargs), "torch", reason, traced) for c in contexts}
 
 
 def torch_to_onnx(model: nn.Module, inputs: Sequence[Any], context: str = "plain") -> bytes:
@@ -115,7 +115,7 @@ def glue_to_onnx(part: Trace, context: str = "plain") -> ExportResult:
     except RuntimeError as error:
         if getattr(error, "code", "") != "unsupported":
             raise
-        return ExportResult(_torch_export(Replay(part), part.input_specs, {}, context), "torch", str(error), part)
+        return ExportResult(torch_to_onnx(Replay(part), part.input_specs, context), "torch", str(error), part)
 
 
 def _random_constant(constant: torch.Tensor, seed: int) -> torch.Tensor:
@@ -152,7 +152,11 @@ class _Stubbed(nn.Module):
         return tuple(flatten(self.model(*args, **kwargs), torch.Tensor))
 
 
-def _torch_export(model: nn.Module, inputs: Sequence[Any], kwargs: dict[str, Any], context: str) -> bytes:
+def torch_to_onnx(
+    model: nn.Module, inputs: Sequence[Any], context: str = "plain", *, kwargs: dict[str, Any] | None = None
+) -> bytes:
+    """ONNX bytes by PyTorch's own exporter, whatever we know. Raises what it raises."""
+    kwargs = kwargs or {}
     stubbed = _Stubbed(model, inputs, kwargs, context == "packed")
     tensors = tuple(_tensor(spec, i) for i, spec in enumerate(flatten((list(inputs), kwargs), SPECS)))
     training = [module for module in model.modules() if module.training]
