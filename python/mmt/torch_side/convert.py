@@ -82,8 +82,12 @@ def telling_lines(output: bytes) -> str:
     return text if len(text) <= 400 else f"{text[:200]} … {text[-190:]}"
 
 
+_libc = ctypes.CDLL(None)
+
+
 def _flush() -> None:
-    ctypes.CDLL(None).fflush(None)
+    """Empties the buffers of C's output streams."""
+    _libc.fflush(None)
 
 
 @contextlib.contextmanager
@@ -115,22 +119,19 @@ def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | 
     import _tools  # ty: ignore
     import MNN  # noqa: F401  (loads the library that the converter needs)
 
-    target = Path(out_path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     log.mark()
-    with tempfile.NamedTemporaryFile(suffix=".onnx", dir=_fast_folder()) as source:
+    with _scratch_file() as source, _scratch_file() as result:
         source.write(onnx)
         source.flush()
-        try:
-            done = _tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", source.name, "--MNNModel", str(partial),
-                                      "--bizCode", "mmt"])
-            data = partial.read_bytes() if partial.exists() else b""
-        finally:
-            partial.unlink(missing_ok=True)
+        done = _tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", _path_of(source), "--MNNModel", _path_of(result),
+                                  "--bizCode", "mmt"])
+        data = Path(_path_of(result)).read_bytes()
     if done is False or not data:
         raise mmt_error("unsupported", f"the converter refused the model: {log.reason() or 'no reason given'}")
     data = _with_fixed_uuid(data, hashlib.sha256(onnx).hexdigest())
     digest = hashlib.sha256(data).hexdigest()
+    target = Path(out_path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
             file.write(data)
@@ -141,9 +142,15 @@ def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | 
     return len(data), digest
 
 
-def _fast_folder() -> str | None:
-    """A folder in memory where there is one; the file lives for milliseconds."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+def _scratch_file() -> BinaryIO:
+    """An empty file that vanishes with this process, in memory where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("mmt"), "w+b")
+    return tempfile.NamedTemporaryFile()
+
+
+def _path_of(file: BinaryIO) -> str:
+    return f"/proc/self/fd/{file.fileno()}" if hasattr(os, "memfd_create") else file.name
 
 
 def _with_fixed_uuid(model: bytes, digest: str) -> bytes:

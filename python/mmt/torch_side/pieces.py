@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import torch
-from torch import nn
-
-from mmt.torch_side.export import onnx_of_contexts, trace_to_onnx
-from mmt.torch_side.structure import map_leaves
+from mmt.torch_side.export import glue_to_onnx
 from mmt.torch_side.trace import Trace
 
 __all__ = ["function_onnx", "input_ranges"]
@@ -35,33 +30,7 @@ def input_ranges(cut: Trace) -> list[tuple[float, float]]:
 
 
 def function_onnx(cut: Trace, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str]:
-    """ONNX bytes per context of functions cut out of a trace; PyTorch's exporter where our writer does not know one."""
-    try:
-        return {context: trace_to_onnx(cut, context) for context in contexts}, "mmt", ""
-    except RuntimeError as error:
-        if getattr(error, "code", "") != "unsupported" or len(cut.nodes) != 1:
-            raise
-    results = onnx_of_contexts(_Replay(cut), cut.input_specs, tuple(contexts))
+    """ONNX bytes per context of functions cut out of a trace, which exporter wrote them, and why not "mmt"."""
+    results = {context: glue_to_onnx(cut, context) for context in contexts}
     first = next(iter(results.values()))
     return {context: result.onnx_bytes for context, result in results.items()}, first.exporter, first.reason
-
-
-class _Replay(nn.Module):
-    """One recorded function as a module of its inputs."""
-
-    def __init__(self, cut: Trace) -> None:
-        super().__init__()
-        self._cut = [cut]  # in a list: nothing of it is this module's own
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        cut = self._cut[0]
-        node = cut.nodes[0]
-        function, args, kwargs, tensors, _ = node.call
-        given = dict(zip(cut.inputs, inputs, strict=True))
-        values = {}
-        for tensor, value in zip(tensors, node.inputs, strict=True):
-            if value >= 0:
-                constant = cut.values[value][2]
-                values[id(tensor)] = given[value] if value in given else cut.constants[constant]
-        return function(*map_leaves(lambda tensor: values[id(tensor)], args, torch.Tensor),
-                        **map_leaves(lambda tensor: values[id(tensor)], kwargs, torch.Tensor))
