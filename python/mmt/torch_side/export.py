@@ -76,11 +76,6 @@ def onnx_of_contexts(
     return {c: ExportResult(torch_to_onnx(model, inputs, c, kwargs=kwargs), "torch", reason, traced) for c in contexts}
 
 
-def torch_to_onnx(model: nn.Module, inputs: Sequence[Any], context: str = "plain") -> bytes:
-    """ONNX bytes by PyTorch's own exporter, whether or not ours could: an independent second opinion."""
-    return _torch_export(model, inputs, {}, context)
-
-
 def trace_to_onnx(traced: Trace, context: str = "plain", constants_seed: int | None = None) -> bytes:
     """ONNX bytes of a trace without closed operators, by our own writer.
 
@@ -155,7 +150,7 @@ class _Stubbed(nn.Module):
 def torch_to_onnx(
     model: nn.Module, inputs: Sequence[Any], context: str = "plain", *, kwargs: dict[str, Any] | None = None
 ) -> bytes:
-    """ONNX bytes by PyTorch's own exporter, whatever we know. Raises what it raises."""
+    """ONNX bytes by PyTorch's own exporter, whether or not ours could: a second opinion. Raises what it raises."""
     kwargs = kwargs or {}
     stubbed = _Stubbed(model, inputs, kwargs, context == "packed")
     tensors = tuple(_tensor(spec, i) for i, spec in enumerate(flatten((list(inputs), kwargs), SPECS)))
