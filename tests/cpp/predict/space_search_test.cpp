@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 #include <numeric>
 
@@ -197,6 +198,7 @@ TEST(SampleWithin, RareConfigurationsAreFoundWithoutLuck) {
   EXPECT_LT(answer.visited, 500'000u);
   for (const double latency : answer.latency_us) EXPECT_LE(latency, budget);
   EXPECT_TRUE(sample_within(table, 1e300, 5, 1).complete);
+  EXPECT_TRUE(sample_within(table, std::numeric_limits<double>::infinity(), 5, 1).complete);
   EXPECT_FALSE(sample_within(table, 1, 5, 1).complete);
   EXPECT_TRUE(sample_within(table, 1, 5, 1).rows.empty());
 }
