@@ -20,7 +20,7 @@ struct KernelCost {
 /// Sums that stay the same when plans are put together: what a search space adds up per choice.
 struct PlanSums {
   double hot_us = 0;             ///< Σ hot.
-  double cold_extra_us = 0;      ///< Σ (cold − hot).
+  double cold_extra_us = 0;      ///< Σ of what is cold inside a model too: of kernels, their overhead and the run's.
   double kernels = 0;            ///< Number of kernels.
   double footprint_bytes = 0;    ///< Bytes that one run touches: weights once, activations once.
   double variance_us2 = 0;       ///< Σ se².
@@ -41,8 +41,8 @@ struct Prediction {
 
 /// The constants that turn sums into a latency; all of them come from the table.
 struct CostModel {
-  double run_overhead_us = 0;
-  double kernel_overhead_us = 0;
+  double run_overhead_us = 0, kernel_overhead_us = 0;      ///< Hot.
+  double cold_run_extra_us = 0, cold_kernel_extra_us = 0;  ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double l2_bytes = 0, l3_bytes = 0;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
   double model_share = 0.012;
@@ -53,6 +53,11 @@ struct CostModel {
   /// λ for a run that touches that many bytes.
   double cold_share(double footprint_bytes) const;
   double latency_us(const PlanSums& sums) const;
+  /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, its activations were written just
+  /// before, unless they are too large for the core's cache in a run that is too large for the shared one.
+  double still_cold(const KernelSignature& kernel, double footprint_bytes) const;
+  /// How much of what a run touches lies beyond the shared cache, 0…1.
+  double out_of_l3(double footprint_bytes) const;
   double half_width_us(const PlanSums& sums) const;
 };
 

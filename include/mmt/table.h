@@ -16,7 +16,8 @@
 namespace mmt {
 
 /// A kernel's time under one configuration, pooled over all operators that contain it (precision-weighted medians).
-/// Whole models ("model" in the manifest) are never pooled: they stay independent of what predicts them.
+/// Whole models ("model" in the manifest) and what a manifest does not list are never pooled: they stay independent of
+/// what predicts them.
 struct KernelRow {
   std::string key, type, attributes, text;
   double cold_us = 0, hot_us = 0;
@@ -57,7 +58,8 @@ struct OperatorRow {
 struct ConfigRow {
   std::string config_id;
   Provenance run;
-  double run_overhead_us = 0, kernel_overhead_us = 0;
+  double run_overhead_us = 0, kernel_overhead_us = 0;            ///< Hot.
+  double cold_run_overhead_us = 0, cold_kernel_overhead_us = 0;  ///< Cold: the engine's own bookkeeping is cold as well.
   double overhead_residual = 0;  ///< Median absolute relative residual of that fit.
   std::int64_t operators = 0, kernels = 0;
 };

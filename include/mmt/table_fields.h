@@ -54,6 +54,9 @@ inline constexpr auto kOperatorIdentityFields =
 inline constexpr auto kConfigFitFields = std::make_tuple(
     Field{"run_overhead_us", "us", "cost of a run beside its kernels", &ConfigRow::run_overhead_us},
     Field{"kernel_overhead_us", "us", "cost of each kernel beside its own time", &ConfigRow::kernel_overhead_us},
+    Field{"cold_run_overhead_us", "us", "cost of a cold run beside its kernels", &ConfigRow::cold_run_overhead_us},
+    Field{"cold_kernel_overhead_us", "us", "cost of each cold kernel beside its own time",
+          &ConfigRow::cold_kernel_overhead_us},
     Field{"overhead_residual", "", "median relative residual of that fit", &ConfigRow::overhead_residual},
     Field{"operators", "", "measured operators", &ConfigRow::operators},
     Field{"kernels", "", "kernels with a cost", &ConfigRow::kernels});

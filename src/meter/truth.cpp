@@ -127,19 +127,20 @@ class TruthRun {
   }
 
   void visit_whole(std::size_t index, int round) {
-    const RunSamples samples = undisturbed(*subjects_[index].session, {1 + options_.runs, false});
-    const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
+    const RunSamples samples = undisturbed(*subjects_[index].session, {options_.warm_runs + options_.runs, false});
+    const std::span<const double> warm(samples.run_us.data() + options_.warm_runs, samples.run_us.size() - static_cast<std::size_t>(options_.warm_runs));
     cells_.push_back({static_cast<int>(index), round, median(warm)});
   }
 
   void visit_kernels(std::size_t index, int round) {
     Subject& subject = subjects_[index];
     const int runs = index < models_ ? options_.runs : kCompanionRuns;
-    const RunSamples samples = undisturbed(*subject.session, {1 + runs, true});
+    const int warm_runs = index < models_ ? options_.warm_runs : 1;
+    const RunSamples samples = undisturbed(*subject.session, {warm_runs + runs, true});
     const std::size_t kernels = subject.plan.kernels.size();
     std::vector<double> column(static_cast<std::size_t>(runs));
     for (std::size_t k = 0; k < kernels; ++k) {
-      for (std::size_t run = 0; run < column.size(); ++run) column[run] = samples.kernel_us[(run + 1) * kernels + k];
+      for (std::size_t run = 0; run < column.size(); ++run) column[run] = samples.kernel_us[(run + static_cast<std::size_t>(warm_runs)) * kernels + k];
       subject.kernel_visits[k].push_back(median(column));
       subject.kernel_colds[k].push_back(samples.kernel_us[k]);
     }
@@ -233,7 +234,7 @@ class TruthRun {
 
 TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
                           const TruthOptions& options, Clock& clock, const ProgressHook& progress, const StopHook& stop) {
-  if (options.rounds < 2 || options.runs < 1) {
+  if (options.rounds < 2 || options.runs < 1 || options.warm_runs < 0) {
     throw Error(ErrorCode::kInvalidArgument, "truth: at least 2 rounds of 1 run are needed to tell a noise floor");
   }
   return TruthRun(engine, models, companions, options, clock, progress, stop).run();

@@ -9,22 +9,42 @@ namespace {
 constexpr double kDefaultL2Bytes = 1.0 * 1024 * 1024;
 constexpr double kDefaultL3Bytes = 8.0 * 1024 * 1024;
 constexpr double kTwoSided95 = 1.96;
+// What a cold byte of output costs against a cold byte of weights: a line that is only written needs no waiting for it.
+constexpr double kOutputAgainstWeights = 0.1;
+constexpr double kSharedCacheAgainstMemory = 0.8;
 }  // namespace
 
 CostModel CostModel::from(const ConfigRow& config) {
   CostModel model;
   model.run_overhead_us = config.run_overhead_us;
   model.kernel_overhead_us = config.kernel_overhead_us;
+  model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
+  model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
   model.l2_bytes = config.run.l2_bytes > 0 ? static_cast<double>(config.run.l2_bytes) : kDefaultL2Bytes;
   model.l3_bytes = config.run.l3_bytes > 0 ? static_cast<double>(config.run.l3_bytes) : kDefaultL3Bytes;
   return model;
 }
 
 double CostModel::cold_share(double footprint_bytes) const {
-  // Least recently used data survives until as much again was touched: nothing is lost while the run fits into the
-  // core's own cache, everything once it is several times larger.
-  const double share = (std::log2(std::max(footprint_bytes, 1.0)) - std::log2(l2_bytes)) / 2.0;
-  return std::clamp(share, 0.0, 1.0);
+  // Least recently used data survives until as much again was touched: nothing is lost while a run fits into the core's
+  // own cache. Beyond it data comes from the shared cache, which costs most of what memory costs, and from memory once
+  // the run is larger than the shared cache as well.
+  const double bytes = std::max(footprint_bytes, 1.0);
+  const double out_of_l2 = std::clamp(std::log2(bytes / l2_bytes) / 2.0, 0.0, 1.0);
+  return kSharedCacheAgainstMemory * out_of_l2 + (1.0 - kSharedCacheAgainstMemory) * out_of_l3(bytes);
+}
+
+double CostModel::out_of_l3(double footprint_bytes) const {
+  return std::clamp(std::log2(std::max(footprint_bytes, 1.0) / (l3_bytes / 2.0)) / 2.0, 0.0, 1.0);
+}
+
+double CostModel::still_cold(const KernelSignature& kernel, double footprint_bytes) const {
+  const double weights = static_cast<double>(kernel.weight_bytes);
+  const double outputs = kOutputAgainstWeights * static_cast<double>(kernel.output_bytes);
+  if (weights + outputs <= 0) return 0;
+  const double live = static_cast<double>(kernel.input_bytes + kernel.output_bytes) / l2_bytes;
+  const double evicted = std::clamp((live - 1.0) / 0.5, 0.0, 1.0) * out_of_l3(footprint_bytes);
+  return (weights + evicted * outputs) / (weights + outputs);
 }
 
 double CostModel::latency_us(const PlanSums& sums) const {

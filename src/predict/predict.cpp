@@ -28,8 +28,12 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   const CostModel model = CostModel::from(table.config());
   Prediction prediction;
   std::set<std::string> flags;
+  std::vector<double> still_cold;
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
+  for (const PlanKernel& kernel : plan.kernels) {
+    prediction.sums.footprint_bytes += static_cast<double>(kernel.signature.weight_bytes + kernel.signature.output_bytes);
+  }
   for (const PlanKernel& kernel : plan.kernels) {
     KernelCost cost;
     const auto row = kernel.signature.key.empty() ? nullptr : table.find_kernel(kernel.signature.key);
@@ -45,23 +49,24 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    const double extra = cost.cold_us - cost.hot_us;
+    const double extra = (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature, prediction.sums.footprint_bytes) + model.cold_kernel_extra_us;
+    still_cold.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;
     prediction.sums.kernels += 1;
-    prediction.sums.footprint_bytes += static_cast<double>(kernel.signature.weight_bytes + kernel.signature.output_bytes);
     prediction.sums.variance_us2 += cost.se_us * cost.se_us;
     if (cost.estimated) prediction.sums.estimated_us += cost.cold_us;
     prediction.kernels.push_back(cost);
   }
+  prediction.sums.cold_extra_us += model.cold_run_extra_us;
   prediction.cold_share = model.cold_share(prediction.sums.footprint_bytes);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    cost.us = cost.hot_us + prediction.cold_share * (cost.cold_us - cost.hot_us) + model.kernel_overhead_us;
+    cost.us = cost.hot_us + prediction.cold_share * still_cold[i] + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
-  prediction.run_overhead_us = model.run_overhead_us;
-  prediction.kernel_overhead_us = model.kernel_overhead_us * prediction.sums.kernels;
+  prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;
+  prediction.kernel_overhead_us = (model.kernel_overhead_us + prediction.cold_share * model.cold_kernel_extra_us) * prediction.sums.kernels;
   prediction.latency_us = model.latency_us(prediction.sums);
   const double half = model.half_width_us(prediction.sums);
   prediction.low_us = prediction.latency_us - half;

@@ -123,13 +123,18 @@ TableBuildReport build_table(const std::string& path) {
       for (const OperatorEntry& entry : read_manifest(location.folder).operators) builder.add(entry);
       builder.set(table::kManifestFile, table::stamp_text(manifest_stamp));
     }
-    const JournalReport read = read_journal(journal, [&](const JournalEntry& entry) { builder.add(entry); });
-    if (read.dropped > 0)
-      log(LogLevel::kWarning, journal + ": " + std::to_string(read.dropped) + " lines dropped: " + read.first_drop);
+    std::int64_t nameless = 0;
+    const JournalReport read =
+        read_journal(journal, [&](const JournalEntry& entry) { nameless += builder.add(entry) ? 0 : 1; });
+    const std::int64_t dropped = read.dropped + nameless;
+    if (dropped > 0) {
+      const std::string first = read.dropped > 0 ? read.first_drop : "identities that are not 32 hexadecimal digits";
+      log(LogLevel::kWarning, journal + ": " + std::to_string(dropped) + " lines dropped: " + first);
+    }
     if (journal_stamp.exists) builder.set(table::kJournalFile, table::stamp_text(journal_stamp));
     builder.set("build_id", identity_hex(journal_stamp.sha256 + manifest_stamp.sha256));
-    builder.set("dropped_lines", std::to_string(read.dropped));
-    return read.dropped;
+    builder.set("dropped_lines", std::to_string(dropped));
+    return dropped;
   });
 }
 

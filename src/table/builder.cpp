@@ -23,12 +23,6 @@ Database& prepared(Database& database) {
   return database;
 }
 
-Blob16 identity(const std::string& hex, const char* what) {
-  const auto blob = blob_from_hex(hex);
-  if (!blob) throw Error(ErrorCode::kParse, std::string(what) + " \"" + hex + "\" is not 32 hexadecimal digits");
-  return *blob;
-}
-
 }  // namespace
 
 std::size_t Builder::BlobHash::operator()(const Blob16& blob) const noexcept {
@@ -51,7 +45,13 @@ void Builder::set(const std::string& name, const std::string& value) {
 }
 
 void Builder::add(const OperatorEntry& entry) {
-  const Blob16 fingerprint = identity(entry.fingerprint, "the manifest's fingerprint");
+  has_manifest_ = true;
+  const auto found = blob_from_hex(entry.fingerprint);
+  if (!found) {
+    throw Error(ErrorCode::kParse, "the manifest's fingerprint \"" + entry.fingerprint +
+                                       "\" is not 32 hexadecimal digits; run `mmt generate` again");
+  }
+  const Blob16& fingerprint = *found;
   const auto [place, fresh] = operators_.try_emplace(fingerprint, static_cast<std::int64_t>(operators_.size()) + 1);
   static_cast<void>(fresh);  // An operator that the manifest names twice is described by the later entry.
   OperatorRow row;
@@ -79,16 +79,17 @@ int Builder::config_number(const JournalEntry& entry) {
 
 std::int64_t Builder::operator_number(const Blob16& fingerprint) {
   const auto [place, fresh] = operators_.try_emplace(fingerprint, static_cast<std::int64_t>(operators_.size()) + 1);
-  if (fresh) {  // Measured, but the manifest does not know it (any more).
+  if (fresh) {
+    OperatorRow row;
+    row.kind = has_manifest_ ? "unlisted" : "";
     insert_operator_.start().bind(place->second).bind(fingerprint);
-    bind_cells(insert_operator_, kOperatorIdentityFields, OperatorRow{});
+    bind_cells(insert_operator_, kOperatorIdentityFields, row);
     insert_operator_.bind("").run();
   }
   return place->second;
 }
 
-std::int64_t Builder::kernel_number(const KernelSignature& signature) {
-  const Blob16 key = identity(signature.key, "the kernel key");
+std::int64_t Builder::kernel_number(const Blob16& key, const KernelSignature& signature) {
   const auto [place, fresh] = kernels_.try_emplace(key, static_cast<std::int64_t>(kernels_.size()) + 1);
   if (fresh) {
     insert_kernel_.start().bind(place->second).bind(key);
@@ -115,30 +116,32 @@ bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile
   return true;
 }
 
-void Builder::add(const JournalEntry& entry) {
+bool Builder::add(const JournalEntry& entry) {
   const ModelProfile& profile = entry.profile;
-  const Blob16 fingerprint = identity(profile.fingerprint, "the journal's fingerprint");
+  const auto fingerprint = blob_from_hex(profile.fingerprint);
+  std::vector<Blob16> keys;
+  for (const KernelProfile& kernel : profile.kernels) {
+    const auto key = blob_from_hex(kernel.kernel.signature.key);
+    if (key) keys.push_back(*key);
+  }
+  if (!fingerprint || keys.size() != profile.kernels.size()) return false;
   const int config = config_number(entry);
-  const std::int64_t operator_no = operator_number(fingerprint);
-  if (!make_room(config, operator_no, profile)) return;
+  const std::int64_t operator_no = operator_number(*fingerprint);
+  if (!make_room(config, operator_no, profile)) return true;
 
   insert_measurement_.start().bind(config).bind(operator_no);
   bind_cells(insert_measurement_, kMeasurementFields, profile);
   insert_measurement_.run();
-  int position = 0;
-  for (const KernelProfile& kernel : profile.kernels) {
-    const std::int64_t kernel_no = kernel_number(kernel.kernel.signature);
-    insert_operator_kernel_.start()
-        .bind(config)
-        .bind(operator_no)
-        .bind(profile.context)
-        .bind(position++)
-        .bind(kernel_no);
-    bind_cells(insert_operator_kernel_, kOperatorKernelFields, kernel);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::int64_t kernel_no = kernel_number(keys[i], profile.kernels[i].kernel.signature);
+    insert_operator_kernel_.start().bind(config).bind(operator_no).bind(profile.context);
+    insert_operator_kernel_.bind(static_cast<std::int64_t>(i)).bind(kernel_no);
+    bind_cells(insert_operator_kernel_, kOperatorKernelFields, profile.kernels[i]);
     insert_operator_kernel_.run();
   }
   add_ports(config, operator_no, profile.context, "input", profile.inputs);
   add_ports(config, operator_no, profile.context, "output", profile.outputs);
+  return true;
 }
 
 void Builder::add_ports(int config, std::int64_t operator_no, const std::string& context, const char* direction,
@@ -177,6 +180,7 @@ TableBuildReport Builder::finish() {
                   database_.integer("SELECT COUNT(*) FROM operator WHERE error <> ''");
   database_.execute(indexes_sql());
   database_.execute(views_sql());
+  set("schema", schema_identity());
   // Last: a file without these is unfinished.
   database_.execute("PRAGMA application_id = " + std::to_string(kApplicationId) +
                     "; PRAGMA user_version = " + std::to_string(kSchemaVersion) + "; COMMIT");

@@ -12,6 +12,7 @@
 #include "mmt/journal.h"
 #include "mmt/manifest.h"
 #include "mmt/table.h"
+#include "table/overhead.h"
 #include "table/sql.h"
 
 namespace mmt::table {
@@ -20,10 +21,12 @@ class Builder {
  public:
   /// `path` must not exist.
   explicit Builder(const std::string& path);
+  /// Operators come before the journal's entries.
   void add(const OperatorEntry& entry);
   /// Later profiles of the same operator, context and configuration replace earlier ones; a failed one never replaces
-  /// one that succeeded.
-  void add(const JournalEntry& entry);
+  /// one that succeeded. Operators that no manifest entry described are "unlisted" where there were entries: they may
+  /// be whole models, so they are kept, but not pooled. False: the line's identities make no sense, it was left out.
+  bool add(const JournalEntry& entry);
   /// A row of the meta table.
   void set(const std::string& name, const std::string& value);
   /// Pools kernels, fits overheads, adds indexes and views, and closes the file.
@@ -40,19 +43,22 @@ class Builder {
 
   int config_number(const JournalEntry& entry);
   std::int64_t operator_number(const Blob16& fingerprint);
-  std::int64_t kernel_number(const KernelSignature& signature);
+  std::int64_t kernel_number(const Blob16& key, const KernelSignature& signature);
   /// False: what is there already is to be kept. Otherwise its rows are gone.
   bool make_room(int config, std::int64_t operator_no, const ModelProfile& profile);
   void add_ports(int config, std::int64_t operator_no, const std::string& context, const char* direction,
                  const std::vector<PortDesc>& ports);
   void pool_kernels();
   void fit_overheads(int config, ConfigRow& row);
+  /// What runs took beside their kernels; `state`: "hot" or "cold".
+  std::vector<OverheadPoint> overhead_points(int config, const std::string& state);
 
   Database database_;
   Statement insert_operator_, insert_measurement_, insert_kernel_, insert_operator_kernel_, insert_port_, insert_cost_;
   std::map<std::string, int> config_numbers_;
   std::map<int, ConfigState> configs_;
   std::unordered_map<Blob16, std::int64_t, BlobHash> operators_, kernels_;
+  bool has_manifest_ = false;
   std::map<std::tuple<int, std::int64_t, std::string>, bool> measured_;  // Value: it succeeded.
 };
 

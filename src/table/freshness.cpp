@@ -99,6 +99,10 @@ TableState inspect(const Location& location, std::string& reason) {
     reason = "has schema version " + std::to_string(version) + ", this program reads " + std::to_string(kSchemaVersion);
     if (version > kSchemaVersion) return TableState::kNew;
     if (version < kSchemaVersion) return TableState::kOld;
+    if (database.value("SELECT value FROM meta WHERE name = 'schema'") != schema_identity()) {
+      reason = "has other columns than this version of mmt";
+      return TableState::kOld;
+    }
     // Where only the table was brought here, there is nothing to rebuild it from: it stands for itself.
     if (location.rebuildable && stamp(location.file(kJournalFile)).exists) {
       for (const char* name : {kJournalFile, kManifestFile}) {

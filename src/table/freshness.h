@@ -20,7 +20,7 @@ struct FileStamp {
 FileStamp stamp(const std::string& path);
 FileStamp stamp_with_hash(const std::string& path);
 
-/// The words of the meta table for a stamp: "<name>_size_bytes", ….
+/// A stamp as the meta table keeps it, under the file's name.
 std::string stamp_text(const FileStamp& stamp);
 
 /// What was found at the place of a table.

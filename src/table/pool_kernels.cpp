@@ -76,7 +76,7 @@ void Builder::pool_kernels() {
       "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
       "JOIN operator o ON o.operator_no = p.operator_no "
       "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
-      "WHERE o.kind <> 'model' AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
+      "WHERE o.kind NOT IN ('model', 'unlisted') AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
   Group group;
   const auto write = [&] {
     if (group.members == 0) return;
@@ -112,20 +112,23 @@ void Builder::pool_kernels() {
   write();
 }
 
-void Builder::fit_overheads(int config, ConfigRow& row) {
+std::vector<OverheadPoint> Builder::overhead_points(int config, const std::string& state) {
   // An operator's own kernel medians belong to the same rounds as its total; what was spared comes from the pool.
-  Statement rows(
-      database_,
-      "SELECT COUNT(*), m.hot_median_us, (m.hot_ci_high_us - m.hot_ci_low_us) / 3.92, "
-      "SUM(CASE WHEN p.hot_count > 0 THEN p.hot_median_us ELSE c.hot_us END), "
-      "SUM(CASE WHEN p.hot_count > 0 THEN (p.hot_ci_high_us - p.hot_ci_low_us) * (p.hot_ci_high_us - p.hot_ci_low_us) "
-      "/ (3.92 * 3.92) ELSE c.hot_se_us * c.hot_se_us END), COUNT(c.kernel_no) "
+  // "@" stands for cold or hot.
+  std::string query =
+      "SELECT COUNT(*), m.@_median_us, (m.@_ci_high_us - m.@_ci_low_us) / 3.92, "
+      "SUM(CASE WHEN p.@_count > 0 THEN p.@_median_us ELSE c.@_us END), "
+      "SUM(CASE WHEN p.@_count > 0 THEN (p.@_ci_high_us - p.@_ci_low_us) * (p.@_ci_high_us - p.@_ci_low_us) "
+      "/ (3.92 * 3.92) ELSE c.@_se_us * c.@_se_us END), "
+      "COUNT(c.kernel_no) "
       "FROM measurement m JOIN operator o ON o.operator_no = m.operator_no "
-      "CROSS JOIN operator_kernel p ON p.config_no = m.config_no AND p.operator_no = m.operator_no AND p.context = "
-      "m.context "
+      "CROSS JOIN operator_kernel p "
+      "ON p.config_no = m.config_no AND p.operator_no = m.operator_no AND p.context = m.context "
       "LEFT JOIN kernel_cost c ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
-      "WHERE m.config_no = ?1 AND m.context = 'plain' AND m.status = 'ok' AND m.hot_count > 0 AND o.kind <> 'model' "
-      "GROUP BY m.operator_no ORDER BY m.operator_no");
+      "WHERE m.config_no = ?1 AND m.context = 'plain' AND m.status = 'ok' AND m.@_count > 0 "
+      "AND o.kind NOT IN ('model', 'unlisted') GROUP BY m.operator_no ORDER BY m.operator_no";
+  for (std::size_t at = query.find('@'); at != std::string::npos; at = query.find('@')) query.replace(at, 1, state);
+  Statement rows(database_, query);
   rows.start().bind(config);
   std::vector<OverheadPoint> points;
   while (rows.step()) {
@@ -133,10 +136,18 @@ void Builder::fit_overheads(int config, ConfigRow& row) {
     if (rows.integer(5) != rows.integer(0)) continue;  // A kernel without any measurement.
     points.push_back({kernels, total - sum, std::sqrt(total_se * total_se + rows.real(4)), total});
   }
-  const Overhead overhead = fit_overhead(points);
-  row.run_overhead_us = overhead.run_us;
-  row.kernel_overhead_us = overhead.kernel_us;
-  row.overhead_residual = overhead.residual;
+  return points;
+}
+
+void Builder::fit_overheads(int config, ConfigRow& row) {
+  const Overhead hot = fit_overhead(overhead_points(config, "hot"));
+  row.run_overhead_us = hot.run_us;
+  row.kernel_overhead_us = hot.kernel_us;
+  row.overhead_residual = hot.residual;
+  // Between cold kernels the engine's own bookkeeping is cold as well, which no kernel's own time shows.
+  const Overhead cold = fit_overhead(overhead_points(config, "cold"));
+  row.cold_run_overhead_us = cold.run_us;
+  row.cold_kernel_overhead_us = cold.kernel_us;
 }
 
 }  // namespace mmt::table

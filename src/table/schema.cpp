@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/hash.h"
 #include "table/cells.h"
 
 namespace mmt::table {
@@ -123,6 +124,8 @@ std::string tables_sql() {
          create("port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false) +
          create("kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false);
 }
+
+std::string schema_identity() { return identity_hex(tables_sql()); }
 
 std::string indexes_sql() {
   return "CREATE INDEX operator_by_shapes ON operator (class_name, input_shapes);\n"

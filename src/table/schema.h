@@ -13,6 +13,9 @@ inline constexpr int kSchemaVersion = 1;
 /// PRAGMA application_id: "MMTL".
 inline constexpr int kApplicationId = 0x4d4d544c;
 
+/// Identity of all columns: a table with others cannot be read by this program's statements.
+std::string schema_identity();
+
 /// Tables, then (after the rows are in) indexes and views.
 std::string tables_sql();
 std::string indexes_sql();
