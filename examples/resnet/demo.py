@@ -24,6 +24,7 @@ from space import INPUT_SHAPE, SLOTS, build, configurations
 
 HERE = Path(__file__).resolve().parent
 CHECKED = 8
+BUDGET = "120s"
 
 steps: list[tuple[str, float]] = []
 
@@ -53,7 +54,9 @@ def main() -> int:
     with step("generate the operators of ops.yaml"):
         generate_ops_list(HERE / "ops.yaml", options.ops)
     with step("meter them"):
-        meter_ops(options.ops, times=options.times, threads=options.threads)
+        metered = meter_ops(options.ops, times=options.times, threads=options.threads, budget=BUDGET)
+        print(f"{metered.measured} models of operators in {metered.rounds} rounds, {100 * metered.engine_share:.0f} % of the time inside the engine; "
+              f"{metered.kernels_shared} of {metered.kernels_total} kernels were measured already as part of another operator")
     with step("predict all variants"):
         space = LatencySpace(build, SLOTS, INPUT_SHAPE, options.ops)
         configs = list(configurations())
@@ -62,10 +65,10 @@ def main() -> int:
         print(f"{len(configs)} networks, {latency_ms[order[0]]:.2f} to {latency_ms[order[-1]]:.2f} ms")
         for name, index in (("fastest", order[0]), ("median", order[len(order) // 2]), ("slowest", order[-1])):
             print(f"  {name:8} {latency_ms[index]:7.2f} ms  {model_name(configs[index])}")
-    with step(f"measure {CHECKED} of them"):
+    with step(f"measure {CHECKED} of them, in the same rounds as the operators"):
         chosen = np.random.default_rng(options.seed).choice(len(configs), CHECKED, replace=False)
         models = [(model_name(configs[index]), build(configs[index])) for index in sorted(chosen)]
-        report = validate(options.ops, models, INPUT_SHAPE, threads=options.threads)
+        report = validate(options.ops, models, INPUT_SHAPE, threads=options.threads, rounds=12, runs=5, split=False, with_ops=True)
         print(report.to_text())
 
     print("\n== time of each step")
