@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmt.errors import mmt_error
+
 if TYPE_CHECKING:
     import torch
 
     from mmt.torch_side.generate import GenerateReport, Progress
+    from mmt.validate import ValidationReport
 
 __all__ = ["export_models", "generate_ops_list", "register", "validation"]
 
@@ -67,12 +70,51 @@ def _named(net: Any) -> dict[str, torch.nn.Module]:
     return {type(net).__name__: net}
 
 
-def validation(dir: Any, ops: Any, save_path: str | os.PathLike[str] | None = None, lp: Any = None,
-               **options: Any) -> Any:
-    """Measures models and compares them with their predictions: see mmt.validate.validation."""
-    from mmt.validate import validation as validate
+def validation(dir: str | os.PathLike[str], ops: Any, save_path: str | os.PathLike[str] | None = None, lp: Any = None,
+               *, rounds: int = 24, runs: int = 5, seed: int = 1, engine: Any = None) -> ValidationReport:
+    """Measures the models of a folder (`export_models` makes one) and compares them with their predictions.
 
-    return validate(dir, ops, save_path, lp, **options)
+    `dir`: folder of `.mnn` files. `ops`: operator folder, table path or LatencyTable. `save_path`: a CSV file with one
+    line per model. `lp`: a latency_predictor that corrects the predictions. `print(report.to_text())` shows the table
+    of true, predicted and error. Torch models that are at hand: mmt.validate.validate. Raises MmtError where the
+    folder holds no models or none of them could be measured.
+    """
+    from mmt import _core
+    from mmt.engine.for_table import engine_for
+    from mmt.predict import open_table, predict_file
+    from mmt.validate import ModelRow, ValidationReport
+
+    paths = [Path(path) for path in _core.meter.list_models(os.fspath(dir))]
+    table = open_table(ops)
+    measured = _core.truth.measure(engine or engine_for(table), [(path.stem, str(path), []) for path in paths], [],
+                                   rounds, runs, seed, False, None)["models"]
+    rows = []
+    failed = []
+    for path, truth in zip(paths, measured, strict=True):
+        if truth["reason"]:
+            failed.append({"name": path.stem, "reason": truth["reason"]})
+            continue
+        prediction = predict_file(str(path), table)
+        predicted, low, high = (1e3 * value for value in lp.correct(prediction)) if lp is not None else (
+            prediction.latency_us, *prediction.interval_us)
+        true = truth["median_us"]
+        rows.append(ModelRow(
+            name=path.stem, true_us=true, predicted_us=predicted, low_us=low, high_us=high,
+            error_pct=100 * (predicted / true - 1), half_a_us=truth["half_a_us"], half_b_us=truth["half_b_us"],
+            how=prediction.how, flags=prediction.flags, missing=len(prediction.missing),
+            memory_mib=truth["memory_mib"], predicted_memory_mib=prediction.result.memory_mib,
+            inside=low <= true <= high))
+    if not rows:
+        raise mmt_error("engine", f"{dir}: none of the models could be measured: "
+                        + "; ".join(f"{item['name']}: {item['reason']}" for item in failed))
+    statistics = _core.stats.error_metrics
+    report = ValidationReport(
+        rows, statistics([row.true_us for row in rows], [row.predicted_us for row in rows]),
+        statistics([row.half_a_us for row in rows], [row.half_b_us for row in rows]),
+        sum(row.inside for row in rows) / len(rows), failed=failed)
+    if save_path is not None:
+        report.write_csv(save_path)
+    return report
 
 
 def _told(report: GenerateReport) -> GenerateReport:

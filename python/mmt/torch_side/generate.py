@@ -230,16 +230,10 @@ class _Run:
         known = {**self._manifest.entries, **self._fresh}
         ordered = {key: entry for key, entry in self._manifest.entries.items() if key not in self._order}
         ordered.update((key, known[key]) for key in self._order if key in known)
-        write_manifest(Manifest(self._folder, self._manifest.converter, ordered), _version())
+        write_manifest(Manifest(self._folder, self._manifest.converter, ordered))
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - now
         self._unsaved = False
-
-
-def _version() -> str:
-    from mmt._core import __version__
-
-    return __version__
 
 
 def _entry(operator: Operator, module: torch.nn.Module | None, fingerprint: str, checked: Checked) -> dict[str, Any]:

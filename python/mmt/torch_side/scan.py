@@ -15,7 +15,7 @@ from mmt.torch_side.capture import Survey, survey
 from mmt.torch_side.closing import tensor_specs
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name
 from mmt.torch_side.flops import node_costs
-from mmt.torch_side.groups import fused_groups, group_identity
+from mmt.torch_side.groups import fused_groups, group_identity, seams
 from mmt.torch_side.levels import LEVELS, Chooser
 from mmt.torch_side.operators import GenerateReport, Operator
 from mmt.torch_side.pieces import input_ranges
@@ -107,7 +107,9 @@ def find_operators(model: nn.Module, input_shape: Any, level: str = "auto", *,
                         f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
     finder = _Finder(surveyed, specs)
     if level == "group":
-        finder.add_functions(surveyed.trace, fused_groups(surveyed.trace))
+        groups = fused_groups(surveyed.trace)
+        finder.add_functions(surveyed.trace, groups)
+        finder.add_functions(surveyed.trace, seams(surveyed.trace, groups), counted=True)
     else:
         closed = finder.close(Chooser(surveyed, level))
         finder.add_functions(closed, [[position] for position, node in enumerate(closed.nodes)
@@ -168,12 +170,12 @@ class _Finder:
             known.paths.append(path)
         return known is not None
 
-    def add_functions(self, traced: Trace, groups: list[list[int]]) -> None:
-        """Adds functions of a trace: groups of nodes, mostly of one."""
+    def add_functions(self, traced: Trace, groups: list[list[int]], counted: bool = False) -> None:
+        """Adds functions of a trace: groups of nodes, mostly of one. `counted`: their work is counted elsewhere."""
         identities = traced.node_identities() if groups else []
         costs = node_costs(traced) if groups else []
         for group in groups:
-            flops = sum(costs[position].flops for position in group)
+            flops = 0 if counted else sum(costs[position].flops for position in group)
             self._add_group(traced, group, identities, flops)
 
     def add_border_groups(self, closed: Trace) -> None:
@@ -182,10 +184,10 @@ class _Finder:
                  and not list(self._modules[node.fingerprint][0].children())}
         outside = {position for position, node in enumerate(self._survey.trace.nodes)
                    if node.module in loose or not _inside(node.module, closed)}
-        identities = self._survey.trace.node_identities()
-        for group in fused_groups(self._survey.trace):
-            if len(group) > 1 and outside.issuperset(group):
-                self._add_group(self._survey.trace, group, identities, 0)  # their members count this work already
+        groups = fused_groups(self._survey.trace)
+        joined = [group for group in [*groups, *seams(self._survey.trace, groups)]
+                  if len(group) > 1 and outside.issuperset(group)]
+        self.add_functions(self._survey.trace, joined, counted=True)
 
     def _add_group(self, traced: Trace, group: list[int], identities: list[tuple[str, str]], flops: int) -> None:
         nodes = [traced.nodes[position] for position in group]
