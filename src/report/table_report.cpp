@@ -46,26 +46,35 @@ class Picker final : public RecordSink {
 std::string text_of(const RecordValue& value) { return report::value_text(value, false); }
 
 std::string mib(std::int64_t bytes) {
-  return bytes > 0 ? readable(static_cast<double>(bytes) / (1024.0 * 1024.0)) + " MiB" : "unknown";
+  return bytes > 0 ? readable(static_cast<double>(bytes) / (1024.0 * 1024.0)) + " MiB" : "";
 }
 
 ReportSection provenance(const ConfigRow& config) {
   const Provenance& run = config.run;
   ReportSection section;
-  section.facts = {
-      {"configuration", config.config_id},
-      {"device", run.device},
-      {"CPU", run.cpu + ", " + std::to_string(run.cpus_online) + " online"},
-      {"caches", "L1d " + mib(run.l1d_bytes) + ", L2 " + mib(run.l2_bytes) + ", L3 " + mib(run.l3_bytes)},
-      {"system", run.os + (run.governor.empty() ? "" : ", governor " + run.governor)},
-      {"engine", run.facts.name + " " + run.facts.version + " (" + run.facts.build + ")"},
-      {"backend", run.facts.backend + ", " + std::to_string(run.facts.threads) + " thread(s)"},
-      {"modes", "precision " + run.config.precision + ", memory " + run.config.memory + ", power " + run.config.power},
-      {"measured", run.started_at + ", mmt " + run.mmt_version},
-      {"operators", std::to_string(config.operators) + " measured, " + std::to_string(config.kernels) + " kernels"},
-      {"overhead",
-       readable(config.run_overhead_us) + " µs a run, " + readable(config.kernel_overhead_us) + " µs a kernel"},
+  // Journals of other programs may leave things out: what is not known is not shown.
+  const auto fact = [&](const std::string& name, const std::vector<std::string>& parts) {
+    std::string text;
+    for (const std::string& part : parts) {
+      if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
+    }
+    if (!text.empty()) section.facts.emplace_back(name, text);
   };
+  const auto with = [](const std::string& before, const std::string& value) {
+    return value.empty() ? "" : before + value;
+  };
+  fact("configuration", {config.config_id});
+  fact("device", {run.device});
+  fact("CPU", {run.cpu, run.cpus_online > 0 ? std::to_string(run.cpus_online) + " online" : ""});
+  fact("caches", {with("L1d ", mib(run.l1d_bytes)), with("L2 ", mib(run.l2_bytes)), with("L3 ", mib(run.l3_bytes))});
+  fact("system", {run.os, with("governor ", run.governor)});
+  fact("engine", {run.facts.name + with(" ", run.facts.version), with("build ", run.facts.build)});
+  fact("backend", {run.facts.backend, std::to_string(run.facts.threads) + " thread(s)"});
+  fact("modes", {"precision " + run.config.precision, "memory " + run.config.memory, "power " + run.config.power});
+  fact("measured", {run.started_at, with("mmt ", run.mmt_version)});
+  fact("operators", {std::to_string(config.operators) + " measured", std::to_string(config.kernels) + " kernels"});
+  fact("overhead",
+       {readable(config.run_overhead_us) + " µs a run", readable(config.kernel_overhead_us) + " µs a kernel"});
   return section;
 }
 

@@ -149,6 +149,10 @@ TEST_F(OpeningTest, SchemaVersionsAreChecked) {
   EXPECT_THAT(refusal(folder_, ErrorCode::kUnsupported), HasSubstr("upgrade"));
   set("user_version = 0");
   EXPECT_EQ(hot(folder_), 10) << "an older one is folded anew";
+  table::Database(file("latency.db"), table::OpenMode::kReadWrite)
+      .execute("UPDATE meta SET value = 'other columns' WHERE name = 'schema'");
+  EXPECT_EQ(state(), table::TableState::kOld);
+  EXPECT_EQ(hot(folder_), 10);
   set("application_id = 7");
   refusal(folder_, ErrorCode::kParse);
 }

@@ -156,6 +156,28 @@ TEST_F(TableTest, WholeModelsAreNotPooled) {
   EXPECT_NE(table->find_operator(identity_hex("net")), nullptr);
 }
 
+TEST_F(TableTest, WhatAManifestDoesNotListIsKeptButNotPooled) {
+  write_manifest_of({make_operator("a")});
+  write_journal({make_profile("a", {make_kernel(kConv, 20, 10)}),
+                 make_profile("stranger", {make_kernel(kConv, 40, 30), make_kernel(kRelu, 4, 3)})},
+                make_run());
+  const auto table = LatencyTable::open(folder_);
+  EXPECT_EQ(table->find_kernel(kConv.key)->sources, 1);
+  EXPECT_EQ(table->find_kernel(kRelu.key), nullptr);
+  EXPECT_EQ(table->find_operator(identity_hex("stranger"))->kind, "unlisted");
+}
+
+TEST_F(TableTest, LinesWithoutIdentitiesAreLeftOut) {
+  ModelProfile nameless = make_profile("a", {});
+  nameless.fingerprint = "short";
+  ModelProfile keyless = make_profile("b", {make_kernel(kConv, 20, 10)});
+  keyless.kernels[0].kernel.signature.key = "";
+  write_journal({nameless, keyless, make_profile("c", {make_kernel(kConv, 20, 10)})}, make_run());
+  const TableBuildReport report = build_table(folder_);
+  EXPECT_EQ(report.dropped_lines, 2);
+  EXPECT_EQ(report.operators, 1);
+}
+
 TEST_F(TableTest, SparedKernelsTakeTheirFiguresFromOthers) {
   KernelProfile spared = make_kernel(kConv, 0, 0);
   spared.cold = spared.hot = Summary{};
