@@ -62,8 +62,13 @@ class Watch {
       const nb::gil_scoped_acquire gil;
       try {
         on_progress_(progress_dict(state));
-      } catch (const nb::python_error&) {
-        failure_ = std::current_exception();
+      } catch (const nb::python_error& error) {
+        // Ctrl-C may arrive while the callback runs; it means the same there.
+        if (error.matches(PyExc_KeyboardInterrupt)) {
+          signalled_ = true;
+        } else {
+          failure_ = std::current_exception();
+        }
       }
     };
   }
