@@ -6,9 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "mmt/error.h"
 
 namespace mmt {
 
@@ -113,9 +116,24 @@ class Session {
   virtual const SessionDesc& desc() const = 0;
   /// Throws Error(kEngine) with the engine's code where a run fails, kCrashed or kTimeout where the worker is lost.
   virtual RunSamples run(const RunRequest& request) = 0;
+  /// run() in two steps, so that an engine in another process goes on with the next run while the answer to this one is
+  /// read: it never sleeps between two models. All runs of an engine's sessions finish in the order in which they were
+  /// started, and only runs may be started while others are unfinished. `start` throws only where the engine was lost
+  /// before; everything else is thrown by `finish`. Where a worker is lost, the first run whose `finish` throws
+  /// kCrashed or kTimeout is the one that was at work. Here: everything happens in finish().
+  virtual void start(const RunRequest& request) { started_.push_back(request); }
+  virtual RunSamples finish() {
+    if (started_.empty()) throw Error(ErrorCode::kInvalidArgument, "finish() without start()");
+    const RunRequest request = started_.front();
+    started_.pop_front();
+    return run(request);
+  }
   /// Runs once on the given values (one vector per input, as float) and returns the outputs as float. For tests and
   /// self-tests.
   virtual std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs) = 0;
+
+ private:
+  std::deque<RunRequest> started_;
 };
 
 class Engine {

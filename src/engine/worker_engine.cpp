@@ -26,6 +26,7 @@ class Worker {
     child_.reset();
     lost_.reset();
     ++generation_;
+    outstanding_ = 0;
     child_ = std::make_unique<ChildProcess>(options_.argv, options_.env);
     const Frame hello = receive("starting the engine", options_.start_timeout);
     return hello.header.at("facts").get<EngineFacts>();
@@ -34,8 +35,22 @@ class Worker {
   /// Sends a request and waits for its answer. `what` is named in messages: "a.mnn: a run".
   Frame call(const Frame& request, const std::string& what) {
     require_alive();
+    drop_answers();
     child_->trim_errors();
     if (!write_frame(child_->to_child(), request)) lose_to_crash(what);
+    return receive(what, options_.call_timeout);
+  }
+
+  /// The same in two steps. Where the child is gone already, the answer that is missing first says so.
+  void start(const Frame& request) {
+    require_alive();
+    write_frame(child_->to_child(), request);
+    ++outstanding_;
+  }
+  Frame finish(const std::string& what) {
+    require_alive();
+    if (outstanding_ == 0) throw Error(ErrorCode::kInvalidArgument, what + ": finished but not started");
+    --outstanding_;
     return receive(what, options_.call_timeout);
   }
 
@@ -43,6 +58,17 @@ class Worker {
   long generation() const { return generation_; }
 
  private:
+  /// Answers that nobody waits for any more (their session was closed, an error ended the visit).
+  void drop_answers() {
+    while (outstanding_ > 0) {
+      try {
+        finish("an earlier run");
+      } catch (const Error&) {
+        if (lost_) throw;  // Else a refusal of that run, which nobody asked for.
+      }
+    }
+  }
+
   void require_alive() const {
     if (lost_) throw Error(lost_->code(), std::string(lost_->what()) + " (earlier; restart the engine to go on)");
   }
@@ -85,6 +111,7 @@ class Worker {
   std::unique_ptr<ChildProcess> child_;
   std::optional<Error> lost_;
   long generation_ = 0;
+  int outstanding_ = 0;  ///< Requests that were started and not finished.
 };
 
 class WorkerSession final : public Session {
@@ -108,17 +135,17 @@ class WorkerSession final : public Session {
   const SessionDesc& desc() const override { return desc_; }
 
   RunSamples run(const RunRequest& request) override {
-    if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
-    const Frame answer = call({{{"call", "run"}, {"runs", request.runs}, {"profile", request.profile}}, {}}, "a run");
-    RunSamples samples;
-    PayloadReader reader(answer.payload);
-    samples.run_us = reader.take<double>(answer.header.at("runs"));
-    samples.kernel_us = reader.take<float>(answer.header.at("kernels"));
-    samples.timed_us = answer.header.at("timed_us");
-    samples.overhead_us = answer.header.at("overhead_us");
-    samples.steal_share = answer.header.at("steal_share");
-    samples.migrations = answer.header.at("migrations");
-    return samples;
+    return samples_of(call(run_frame(request), "a run"));
+  }
+
+  void start(const RunRequest& request) override {
+    require_current();
+    worker_->start(run_frame(request));
+  }
+
+  RunSamples finish() override {
+    require_current();
+    return samples_of(worker_->finish(path_ + ": a run"));
   }
 
   std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs) override {
@@ -135,9 +162,30 @@ class WorkerSession final : public Session {
   }
 
  private:
-  Frame call(Frame request, const std::string& doing) {
+  Frame run_frame(const RunRequest& request) const {
+    if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
+    return {{{"call", "run"}, {"session", id_}, {"runs", request.runs}, {"profile", request.profile}}, {}};
+  }
+
+  static RunSamples samples_of(const Frame& answer) {
+    RunSamples samples;
+    PayloadReader reader(answer.payload);
+    samples.run_us = reader.take<double>(answer.header.at("runs"));
+    samples.kernel_us = reader.take<float>(answer.header.at("kernels"));
+    samples.timed_us = answer.header.at("timed_us");
+    samples.overhead_us = answer.header.at("overhead_us");
+    samples.steal_share = answer.header.at("steal_share");
+    samples.migrations = answer.header.at("migrations");
+    return samples;
+  }
+
+  void require_current() const {
     if (generation_ != worker_->generation())
       throw Error(ErrorCode::kCrashed, path_ + ": the session was lost when the worker was started again");
+  }
+
+  Frame call(Frame request, const std::string& doing) {
+    require_current();
     request.header["session"] = id_;
     return worker_->call(request, path_ + ": " + doing);
   }

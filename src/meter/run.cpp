@@ -156,12 +156,12 @@ void Run::warm_up(const std::vector<int>& batch) {
   }
   shuffle(visits, random_);
   for (const Visit& visit : visits) {
-    if (halted()) return;
+    if (halted()) break;
     if (!ensure_open(visit.item)) continue;
-    RunSamples ignored;
-    run_item(visit.item, 1 + options_.hot_runs, visit.part, ignored);
+    ask({visit.item, visit.part, 1 + options_.hot_runs, false});
     report(batch, items_[static_cast<std::size_t>(visit.item)].item->label);
   }
+  take_all_answers();
   batch_bytes_ = 0;
   fillers_ = batch;
   if (own_reference_ >= 0) fillers_.push_back(own_reference_);
@@ -203,7 +203,7 @@ void Run::measure(const std::vector<int>& batch) {
 void Run::make_visits(std::vector<Visit> visits, const std::vector<int>& batch) {
   int since_reference = kVisitsPerReference;
   for (const Visit& next : visits) {
-    if (halted()) return;
+    if (halted()) break;
     ItemState& state = items_[static_cast<std::size_t>(next.item)];
     if (state.phase != Phase::kOpen) continue;
     if (next.part == kPlain ? !wants_plain(state, precision_) : !wants_profile(state, pool_, precision_)) continue;
@@ -216,11 +216,13 @@ void Run::make_visits(std::vector<Visit> visits, const std::vector<int>& batch) 
     if (state.last_round != round_) ++state.rounds;
     state.last_round = round_;
     if (column_is_due(false)) {
+      take_all_answers();
       end_column(batch);
       since_reference = kVisitsPerReference;  // Each stretch begins with the reference.
     }
     report(batch, state.item->label);
   }
+  take_all_answers();
 }
 
 bool Run::column_is_due(bool round_ended) const {

@@ -35,7 +35,9 @@ class Run {
   void visit(int index, Part part);
   void visit_reference();
   void ensure_cold(int index);
-  bool run_item(int index, int runs, Part part, RunSamples& samples);  ///< False: it failed or was lost.
+  void ask(const Visiting& visiting);  ///< Waits for earlier runs where enough are started already.
+  void take_answer();
+  void take_all_answers();
   void record(ItemState& state, Part part, const RunSamples& samples);
 
   // Stretches.

@@ -19,6 +19,7 @@ void Run::leave(ItemState& state) {
 
 void Run::fail(ItemState& state, const std::string& reason) {
   state.failed = true;
+  sessions_.close(state);
   for (ItemState& twin : items_) {  // The reference is often the file of an item: nobody waits twice for it to hang.
     if (!twin.failed && twin.item->path == state.item->path) fail(twin, reason);
   }

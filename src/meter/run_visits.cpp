@@ -12,27 +12,46 @@ namespace mmt::metering {
 bool Run::handle(ItemState& state, const Outcome& outcome) {
   if (outcome.ok()) return true;
   last_run_ = -1;
-  if (outcome.failure) fail(state, *outcome.failure);
+  if (outcome.failure) {
+    state.failed = true;  // Nothing of what it still answers counts.
+    take_all_answers();
+    fail(state, *outcome.failure);
+  }
   return false;
+}
+
+void Run::ask(const Visiting& visiting) {
+  while (sessions_.is_busy()) take_answer();
+  // An answer may have cost the session that is to be run.
+  if (!items_[static_cast<std::size_t>(visiting.item)].session) return;
+  sessions_.start(visiting);
+  last_run_ = visiting.item;
+}
+
+void Run::take_answer() {
+  RunSamples samples;
+  Outcome outcome;
+  const Visiting visiting = sessions_.finish(samples, outcome);
+  ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
+  if (state.failed && !outcome.lost) return;
+  if (handle(state, outcome) && visiting.recorded) record(state, visiting.part, samples);
+}
+
+void Run::take_all_answers() {
+  while (sessions_.any_started()) take_answer();
 }
 
 bool Run::ensure_open(int index) {
   ItemState& state = items_[static_cast<std::size_t>(index)];
   if (state.session) return true;
   if (state.failed) return false;
+  take_all_answers();
   Outcome outcome = sessions_.open(state);
   if (outcome.lost) outcome = sessions_.open(state);  // Once more on the new worker.
   if (!handle(state, outcome)) return false;
   last_run_ = index;
   if (state.phase == Phase::kWaiting) prepare(state);
   return true;
-}
-
-bool Run::run_item(int index, int runs, Part part, RunSamples& samples) {
-  ItemState& state = items_[static_cast<std::size_t>(index)];
-  const bool ran = handle(state, sessions_.run(state, runs, part, samples));
-  if (ran) last_run_ = index;
-  return ran;
 }
 
 void Run::choose_reference(const std::vector<int>& batch) {
@@ -81,8 +100,7 @@ void Run::ensure_cold(int index) {
       if (candidate != index && items_[static_cast<std::size_t>(candidate)].session) filler = candidate;
     }
     if (filler < 0) return;
-    RunSamples ignored;
-    if (!run_item(filler, 1, kPlain, ignored)) return;
+    ask({filler, kPlain, 1, false});
     if (next_filler_ >= 4) next_filler_ = 0;  // The best few suffice.
   }
 }
@@ -91,10 +109,7 @@ void Run::visit(int index, Part part) {
   ItemState& state = items_[static_cast<std::size_t>(index)];
   if (!ensure_open(index)) return;
   ensure_cold(index);
-  if (!state.session) return;  // Lost with the worker of a filler; another round will come.
-  RunSamples samples;
-  if (!run_item(index, 1 + options_.hot_runs, part, samples)) return;
-  record(state, part, samples);
+  ask({index, part, 1 + options_.hot_runs, true});
 }
 
 void Run::record(ItemState& state, Part part, const RunSamples& samples) {

@@ -8,6 +8,9 @@ namespace mmt::metering {
 namespace {
 
 constexpr int kCrashesAllowed = 2;
+/// Enough to hide the way between two processes, little enough to stop soon after somebody asks for it.
+constexpr double kAheadUs = 5000;
+constexpr std::size_t kMostAhead = 16;
 
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
   std::int64_t activations = 0;
@@ -26,10 +29,12 @@ Outcome Sessions::failed(ItemState& state, const Error& error) {
   std::string reason = std::string(error_code_name(error.code())) + ": " + error.what();
   if (error.code() != ErrorCode::kCrashed && error.code() != ErrorCode::kTimeout) {
     outcome.failure = std::move(reason);
-    state.session.reset();
+    // Its session goes when nothing is started any more: closing it would throw away the answers to the others.
     return outcome;
   }
   // Every session is gone with the worker; they come back when they are needed next.
+  started_.clear();
+  started_us_ = 0;
   for (ItemState& other : items_) other.session.reset();
   engine_.restart();
   if (++state.crashes >= kCrashesAllowed) {
@@ -63,8 +68,7 @@ Outcome Sessions::open(ItemState& state) {
       throw Error(ErrorCode::kEngine, state.item->path + ": opened again with another number of commands");
     }
     // The first run allocates and touches everything for the first time: it counts for nothing but the memory.
-    RunSamples first;
-    if (Outcome outcome = run(state, 1, kPlain, first); !outcome.ok()) return outcome;
+    if (Outcome outcome = run_once(state); !outcome.ok()) return outcome;
     if (!state.planned) state.resident_mib = std::max(0.0, engine_.resident_mib() - resident_before);
     state.planned = true;
     return {};
@@ -83,22 +87,52 @@ void Sessions::check(const ItemState& state, const RunRequest& request, const Ru
                                       std::to_string(samples.kernel_us.size()));
 }
 
-Outcome Sessions::run(ItemState& state, int runs, Part part, RunSamples& samples) {
-  const std::chrono::nanoseconds start = clock_.now();
+bool Sessions::is_busy() const { return started_.size() >= kMostAhead || started_us_ >= kAheadUs; }
+
+void Sessions::start(const Visiting& visiting) {
+  ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
+  Started started{visiting, clock_.now(), {}};
   try {
-    const RunRequest request{runs, part == kProfiled};
-    samples = state.session->run(request);
-    check(state, request, samples);
+    state.session->start({visiting.runs, visiting.part == kProfiled});
   } catch (const Error& error) {
-    return failed(state, error);
+    started.error = error;
   }
-  engine_us_ += samples.timed_us;
+  started_.push_back(std::move(started));
+  started_us_ += state.cost_us[visiting.part] * visiting.runs;
   bytes_touched_ += state.bytes_touched;
   state.touched_before = bytes_touched_;
-  const double wall_us = std::chrono::duration<double, std::micro>(clock_.now() - start).count();
-  double& cost = state.cost_us[part];
-  cost = cost > 0 ? 0.75 * cost + 0.25 * wall_us / runs : wall_us / runs;
-  return {};
+}
+
+Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
+  const Started started = std::move(started_.front());
+  started_.pop_front();
+  const Visiting& visiting = started.visiting;
+  ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
+  double& cost = state.cost_us[visiting.part];
+  started_us_ = started_.empty() ? 0 : started_us_ - cost * visiting.runs;
+  outcome = {};
+  try {
+    if (started.error) throw *started.error;
+    samples = state.session->finish();
+    check(state, {visiting.runs, visiting.part == kProfiled}, samples);
+  } catch (const Error& error) {
+    outcome = failed(state, error);
+    return visiting;
+  }
+  engine_us_ += samples.timed_us;
+  const std::chrono::nanoseconds now = clock_.now();
+  const auto wall = std::chrono::duration<double, std::micro>(now - std::max(started.at, last_finish_));
+  last_finish_ = now;
+  cost = cost > 0 ? 0.75 * cost + 0.25 * wall.count() / visiting.runs : wall.count() / visiting.runs;
+  return visiting;
+}
+
+Outcome Sessions::run_once(ItemState& state) {
+  start({static_cast<int>(&state - items_.data()), kPlain, 1, false});
+  RunSamples samples;
+  Outcome outcome;
+  finish(samples, outcome);
+  return outcome;
 }
 
 void Sessions::close(ItemState& state) { state.session.reset(); }

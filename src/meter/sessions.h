@@ -1,6 +1,8 @@
 // Opening and running models on an engine that may refuse, crash or hang.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +21,14 @@ struct Outcome {
   bool ok() const { return !failure && !lost; }
 };
 
+/// A run that was asked for.
+struct Visiting {
+  int item = -1;
+  Part part = kPlain;
+  int runs = 1;
+  bool recorded = true;  ///< False: it only warms up or pushes others out of the cache.
+};
+
 class Sessions {
  public:
   Sessions(Engine& engine, const Hooks& hooks, Clock& clock, std::vector<ItemState>& items)
@@ -26,14 +36,27 @@ class Sessions {
 
   /// Opens the item's session where there is none, plans its kernels and runs it once, uncounted.
   Outcome open(ItemState& state);
-  /// Runs an open item. `samples` is filled where the outcome is ok.
-  Outcome run(ItemState& state, int runs, Part part, RunSamples& samples);
+  /// Asks an open item for runs. They are made in the order in which they were asked for, while this program goes on;
+  /// nothing else may be asked of the engine before all are finished.
+  void start(const Visiting& visiting);
+  bool any_started() const { return !started_.empty(); }
+  /// True where so much is asked for already that the engine has no need to wait for the next request.
+  bool is_busy() const;
+  /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost all
+  /// started runs are forgotten.
+  Visiting finish(RunSamples& samples, Outcome& outcome);
   void close(ItemState& state);
 
   double engine_us() const { return engine_us_; }           ///< Inside runs of the engine so far.
   std::int64_t bytes_touched() const { return bytes_touched_; }
 
  private:
+  struct Started {
+    Visiting visiting;
+    std::chrono::nanoseconds at;
+    std::optional<Error> error;  ///< Of the start itself.
+  };
+  Outcome run_once(ItemState& state);
   Outcome failed(ItemState& state, const Error& error);
   void check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const;
 
@@ -41,6 +64,9 @@ class Sessions {
   const Hooks& hooks_;
   Clock& clock_;
   std::vector<ItemState>& items_;
+  std::deque<Started> started_;
+  double started_us_ = 0;  ///< Expected time of what is started.
+  std::chrono::nanoseconds last_finish_{0};
   double engine_us_ = 0;
   std::int64_t bytes_touched_ = 0;
 };
