@@ -197,8 +197,7 @@ def test_a_walk_that_knows_the_operators_meets_nothing_else(name, level):
     walked = trace(model, specs, closed=closed)
     missing = [text for text, identity in walked.node_identities() if identity not in known]
     assert missing == []
-    calls = sum(item.occurs for item in report.found if "+" not in item.operator.class_name)
-    assert len(walked.nodes) == calls
+    assert len(walked.nodes) == sum(item.occurs for item in report.found)
     assert sum(report.share(item) for item in report.found) == pytest.approx(1.0)
 
 
@@ -221,20 +220,32 @@ def test_a_model_within_a_model_is_opened_and_chains_of_layers_stay_together():
     assert set(classes_of(nested)) == {"ConvUnit", "Sequential", "AdaptiveAvgPool2d", "Flatten", "Linear"}
 
 
-def test_fused_groups_of_loose_layers_are_added_without_counting_their_work_twice():
-    class Loose(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(3, 8, 3)
-            self.norm = nn.BatchNorm2d(8)
+class Joined(nn.Module):
+    """Neighbours that run as kernels which none of them shows alone."""
 
-        def forward(self, x):
-            return F.relu(self.norm(self.conv(x)))
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8 * 36, 4)
 
-    report = find_operators(Loose(), IMAGE)
-    assert {item.operator.class_name for item in report.found} == {
-        "torch.nn.Conv2d", "torch.nn.BatchNorm2d", "relu", "conv2d+batch_norm+relu"}
+    def forward(self, x):
+        return self.fc(F.relu(self.norm(self.conv(x))).flatten(1))
+
+
+def test_pieces_complete_what_operators_do_not_show_alone(tmp_path):
+    bare = mmt.scan(Joined(), [1, 3, 8, 8], tmp_path / "bare", complete=False, workers=1)
+    assert bare.pieces == []
+    report = mmt.scan(Joined(), [1, 3, 8, 8], tmp_path / "ops", workers=1)
+    assert {piece.class_name for piece in report.pieces} == {"conv2d+batch_norm+relu", "reshape+linear"}
+    assert report.open_kernels == []
+    assert report.notes == []
+    assert report.generated.new == len(report.found) + 2
+    assert set(read_manifest(tmp_path / "ops").entries) == {
+        *(item.fingerprint for item in report.found), *(piece.fingerprint for piece in report.pieces)}
     assert sum(report.share(item) for item in report.found) == pytest.approx(1.0)
+    again = mmt.scan(Joined(), [1, 3, 8, 8], tmp_path / "ops", workers=1)
+    assert (again.generated.new, again.pieces) == (0, [])
 
 
 def test_calls_with_other_arguments_are_opened():
@@ -270,7 +281,7 @@ def test_scan_converts_what_it_found(tmp_path):
     model = Staged()
     report = mmt.scan(model, IMAGE, tmp_path, "auto", workers=1)
     assert report.generated.failed == []
-    assert report.generated.new == len(report.found)
+    assert report.generated.new == len(report.found) + len(report.pieces)
     manifest = read_manifest(tmp_path)
     block = manifest.entries[fingerprint(model.stages[0].blocks[0], [1, 8, 16, 16])]
     assert block["class"] == f"{__name__}.Block"
@@ -281,6 +292,7 @@ def test_scan_converts_what_it_found(tmp_path):
     assert mean["parameters"] == {"axes": [2, 3], "keepdim": False}
     again = mmt.scan([model, Wrapped()], IMAGE, tmp_path, workers=1)
     assert again.generated.new == 0
+    assert again.open_kernels == []
     assert again.models == 2
 
 
@@ -383,7 +395,7 @@ def test_the_written_space_is_the_same_operators(net, tmp_path):
     path.write_text(written.text)
     assert "width: [3]" in written.text
     assert "odd: true" in written.text
-    assert {item.operator.class_name for item in written.captured} == {"nets.Hidden", "reshape"}
+    assert {operator.class_name for operator in written.captured} == {"nets.Hidden", "reshape"}
     found = set()
     for operator in resolve(load(path)).operators():
         specs = list(map(InputSpec, operator.input_shapes, operator.input_dtypes))
@@ -400,8 +412,9 @@ def test_the_command_writes_a_space_that_generates(net, tmp_path):
     assert scanned["operators"][0]["occurs"] == 2
     report = generate(tmp_path / "ops.yaml", tmp_path / "ops", workers=1)
     assert report.failed == []
-    assert report.new == len(scanned["operators"])
-    assert set(read_manifest(tmp_path / "ops").entries) == {item["fingerprint"] for item in scanned["operators"]}
+    known = {item["fingerprint"] for item in scanned["operators"] + scanned["pieces"]}
+    assert report.new == len(known)
+    assert set(read_manifest(tmp_path / "ops").entries) == known
     (tmp_path / "ops.captured" / "ops.json").unlink()
     lost = generate(tmp_path / "ops.yaml", tmp_path / "elsewhere", workers=1)
     assert "run `mmt scan` again" in lost.failed[0].reason

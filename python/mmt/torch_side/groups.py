@@ -8,17 +8,11 @@ from collections import Counter
 
 from mmt.torch_side.trace import Trace
 
-__all__ = ["fused_groups", "group_identity", "seams"]
+__all__ = ["fused_groups", "group_identity"]
 
 _WEIGHTED = {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
 _BINARY = {"add", "sub", "mul", "div", "maximum", "minimum"}
 _CLIPS = {"relu", "relu6"}
-# Functions that only move data: the engine joins chains of them, and the layout conversions at their ends, to one copy.
-_VIEWS = {"cat", "channel_shuffle", "chunk", "expand", "flip", "permute", "pixel_shuffle", "pixel_unshuffle", "repeat",
-          "reshape", "roll", "select", "slice", "split", "squeeze", "stack", "unbind", "unsqueeze"}
-# Functions that compute in the packed layout whatever the rank of their result.
-_PACKED_INSIDE = {"linear", "conv1d", "conv_transpose1d", "matmul", "addmm", "baddbmm"}
-_LONGEST = 8  # nodes of data movement in one seam
 
 
 def fused_groups(traced: Trace) -> list[list[int]]:
@@ -54,43 +48,6 @@ def _joins(names: list[str], name: str) -> bool:
     if name in _CLIPS:
         return last in _WEIGHTED or (last == "batch_norm" and len(names) > 1) or (name == "relu" and last in _BINARY)
     return False
-
-
-def seams(traced: Trace, groups: list[list[int]]) -> list[list[int]]:
-    """Places where data is moved between computing functions, as groups of positions.
-
-    A seam is a computing group (of `groups`, see fused_groups) with the functions before it that only move data, or
-    such functions at the end of the model; and the functions that feed these, where their result is of another rank
-    than 4 (converting an operator with packed inputs shows the rest). The engine makes one copy of all of that, which
-    none of the parts alone shows.
-    """
-    makers = {value: position for position, node in enumerate(traced.nodes) for value in node.outputs}
-    group_of = {position: group for group in groups for position in group}
-    used = {value for node in traced.nodes for value in node.inputs}
-    found = []
-    for group in groups:
-        names = [traced.nodes[position].name for position in group]
-        ends_model = not used.intersection(traced.nodes[group[-1]].outputs)
-        if names[0] in _VIEWS and not ends_model:
-            continue
-        moving: set[int] = set(group) if names[0] in _VIEWS else set()
-        feeding: set[int] = set()
-        open_values = [value for position in group for value in traced.nodes[position].inputs]
-        while open_values:
-            value = open_values.pop(0)
-            maker = makers.get(value)
-            if maker is None or maker in moving or maker in group or traced.nodes[maker].kind == "operator":
-                continue
-            if traced.nodes[maker].name in _VIEWS:
-                if len(moving) < _LONGEST:
-                    moving.add(maker)
-                    open_values += traced.nodes[maker].inputs
-            elif moving and traced.nodes[maker].name in _PACKED_INSIDE and len(traced.values[value][0]) != 4:
-                feeding.update(group_of[maker])
-        whole = sorted({*group, *moving, *feeding})
-        if moving and len(whole) > 1:
-            found.append(whole)
-    return found
 
 
 def group_identity(cut: Trace) -> str:

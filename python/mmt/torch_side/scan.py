@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -15,10 +16,10 @@ from mmt.torch_side.capture import Survey, survey
 from mmt.torch_side.closing import tensor_specs
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name
 from mmt.torch_side.flops import node_costs
-from mmt.torch_side.groups import fused_groups, group_identity, seams
+from mmt.torch_side.groups import fused_groups
 from mmt.torch_side.levels import LEVELS, Chooser
 from mmt.torch_side.operators import GenerateReport, Operator
-from mmt.torch_side.pieces import input_ranges
+from mmt.torch_side.pieces import piece
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, Trace, TraceNode, trace
 
 __all__ = ["Found", "ScanReport", "find_operators", "scan"]
@@ -40,17 +41,28 @@ class Found:
 
 @dataclass
 class ScanReport:
-    """What a scan found, most work first; `generated`: what converting it did (None where nothing was converted)."""
+    """What a scan found, most work first.
+
+    `pieces`: parts of the models that were added because neighbours run as kernels that no operator shows; their work
+    is counted in `found` already. `open_kernels`: those that no piece showed either. `notes`: what could not be
+    completed, and why. `generated`: what converting did (None: nothing was converted). `traces`: the opened models.
+    """
 
     found: list[Found]
     flops: int
     models: int = 1
+    pieces: list[Operator] = field(default_factory=list)
+    open_kernels: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     generated: GenerateReport | None = None
+    traces: list[Trace] = field(default_factory=list, repr=False)
 
     def __str__(self) -> str:
         calls = sum(item.occurs for item in self.found)
         text = f"{len(self.found)} operators, {calls} calls in {self.models} model{'s' if self.models != 1 else ''}"
-        return f"{text}; {self.generated}" if self.generated else text
+        if self.pieces:
+            text += f", {len(self.pieces)} pieces between them"
+        return "; ".join([text, *self.notes, *([str(self.generated)] if self.generated else [])])
 
     def share(self, item: Found) -> float:
         """Share of all operations of the scanned models that lies in this operator, 0 to 1."""
@@ -69,28 +81,41 @@ class ScanReport:
                 mine.paths += item.paths
         self.flops += other.flops
         self.models += other.models
+        self.traces += other.traces
         self.found.sort(key=self.share, reverse=True)
+
+    def convert(self, folder: str | os.PathLike[str], *, complete: bool = True, workers: int | None = None,
+                progress: Any = None) -> GenerateReport:
+        """Converts what was found into an operator folder, and (`complete`) the pieces that it takes besides."""
+        from mmt.torch_side.cover import completed
+        from mmt.torch_side.generate import convert_operators
+
+        self.generated = convert_operators((item.operator for item in self.found), folder, total=len(self.found),
+                                           workers=workers, progress=progress)
+        if complete:
+            done = completed(self.traces, Path(folder), [item.fingerprint for item in self.found], workers)
+            self.pieces, self.open_kernels, self.notes = done.pieces, done.open_kernels, done.notes
+            self.generated.new += len(done.pieces)
+            self.generated.total += len(done.pieces)
+        return self.generated
 
 
 def scan(model: nn.Module | Iterable[nn.Module], input_shape: Any, ops_dir: str | os.PathLike[str],
-         level: str = "auto", *, dtype: str | Sequence[str] = "float32", workers: int | None = None,
-         progress: Any = None) -> ScanReport:
+         level: str = "auto", *, dtype: str | Sequence[str] = "float32", complete: bool = True,
+         workers: int | None = None, progress: Any = None) -> ScanReport:
     """Converts the operators that `model` consists of into `ops_dir`; afterwards meter them.
 
     `input_shape`: one shape, or a list of shapes for several inputs. `level`: "block" (the modules that the model
-    repeats), "group" (functions that are fused into one kernel), "layer" (modules without children); "auto" is "block",
-    and adds the fused groups of what lies outside of blocks. Functions between modules (additions, concatenations,
-    reshapes) become operators too. Modules are converted as they are, with their weights. Raises MmtError where the
-    model does not run.
+    repeats), "group" (functions that are fused into one kernel), "layer" (modules without children); "auto" is "block".
+    Functions between modules (additions, concatenations, reshapes) become operators too. `complete`: adds pieces of the
+    model for kernels that only the whole model shows, such as copies that join a concatenation and a layout change;
+    False keeps to the level. Modules are converted as they are, with their weights. Raises MmtError where the model
+    does not run.
     """
-    from mmt.torch_side.generate import convert_operators
-
-    models = [model] if isinstance(model, nn.Module) else list(model)
     report = ScanReport([], 0, 0)
-    for one in models:
+    for one in [model] if isinstance(model, nn.Module) else model:
         report.merge(find_operators(one, input_shape, level, dtype=dtype))
-    report.generated = convert_operators((item.operator for item in report.found), ops_dir, total=len(report.found),
-                                         workers=workers, progress=progress)
+    report.convert(ops_dir, complete=complete, workers=workers, progress=progress)
     return report
 
 
@@ -107,16 +132,12 @@ def find_operators(model: nn.Module, input_shape: Any, level: str = "auto", *,
                         f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
     finder = _Finder(surveyed, specs)
     if level == "group":
-        groups = fused_groups(surveyed.trace)
-        finder.add_functions(surveyed.trace, groups)
-        finder.add_functions(surveyed.trace, seams(surveyed.trace, groups), counted=True)
+        finder.add_functions(surveyed.trace, fused_groups(surveyed.trace))
     else:
         closed = finder.close(Chooser(surveyed, level))
         finder.add_functions(closed, [[position] for position, node in enumerate(closed.nodes)
                                       if node.kind != "operator"])
-        if level == "auto":
-            finder.add_border_groups(closed)
-    report = ScanReport(list(finder.found.values()), surveyed.flops)
+    report = ScanReport(list(finder.found.values()), surveyed.flops, traces=[surveyed.trace])
     report.found.sort(key=report.share, reverse=True)
     return report
 
@@ -170,46 +191,15 @@ class _Finder:
             known.paths.append(path)
         return known is not None
 
-    def add_functions(self, traced: Trace, groups: list[list[int]], counted: bool = False) -> None:
-        """Adds functions of a trace: groups of nodes, mostly of one. `counted`: their work is counted elsewhere."""
-        identities = traced.node_identities() if groups else []
+    def add_functions(self, traced: Trace, groups: list[list[int]]) -> None:
+        """Adds functions of a trace: groups of nodes, mostly of one."""
         costs = node_costs(traced) if groups else []
         for group in groups:
-            flops = 0 if counted else sum(costs[position].flops for position in group)
-            self._add_group(traced, group, identities, flops)
-
-    def add_border_groups(self, closed: Trace) -> None:
-        """Adds what the converter fuses across the layers that lie outside of blocks, once each."""
-        loose = {node.module for node in closed.nodes if node.kind == "operator"
-                 and not list(self._modules[node.fingerprint][0].children())}
-        outside = {position for position, node in enumerate(self._survey.trace.nodes)
-                   if node.module in loose or not _inside(node.module, closed)}
-        groups = fused_groups(self._survey.trace)
-        joined = [group for group in [*groups, *seams(self._survey.trace, groups)]
-                  if len(group) > 1 and outside.issuperset(group)]
-        self.add_functions(self._survey.trace, joined, counted=True)
-
-    def _add_group(self, traced: Trace, group: list[int], identities: list[tuple[str, str]], flops: int) -> None:
-        nodes = [traced.nodes[position] for position in group]
-        cut = traced.extract(group)
-        fingerprint = identities[group[0]][1] if len(group) == 1 else group_identity(cut)
-        if not cut.inputs or self._again(fingerprint, nodes[0].module):
-            return
-        outputs = cut.output_specs
-        inputs = [InputSpec(*spec) for spec in cut.input_specs]
-        checked = Checked([list(spec.shape) for spec in outputs], [spec.dtype for spec in outputs],
-                          input_ranges(cut))
-        parameters = nodes[0].arguments if len(group) == 1 else {
-            "functions": [identities[position][0] for position in group]}
-        operator = Operator(inputs, "+".join(node.name for node in nodes), parameters=parameters, trace=cut,
-                            checked=checked, kind="function", fingerprint=fingerprint, origin="scan")
-        self.found[fingerprint] = Found(operator, flops, 1, [nodes[0].module])
-
-
-def _inside(path: str, closed: Trace) -> bool:
-    """Whether a module path lies in a closed operator."""
-    return any(path == node.module or path.startswith(f"{node.module}.") for node in closed.nodes
-               if node.kind == "operator")
+            operator = piece(traced, group)
+            path = traced.nodes[group[0]].module
+            if operator is not None and not self._again(operator.fingerprint, path):
+                flops = sum(costs[position].flops for position in group)
+                self.found[operator.fingerprint] = Found(operator, flops, 1, [path])
 
 
 def _ranges_of(module: nn.Module, inputs: Sequence[InputSpec]) -> list[tuple[float, float]]:

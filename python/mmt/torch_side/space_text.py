@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmt.torch_side.fingerprint import InputSpec
+from mmt.torch_side.operators import Operator
 from mmt.torch_side.recover import can_be_named, recover_parameters
 from mmt.torch_side.scan import Found, ScanReport
 
@@ -22,7 +23,7 @@ class SpaceText:
     """`text` of a YAML file, and what it refers to by id because no class and parameters say it."""
 
     text: str
-    captured: list[Found]
+    captured: list[Operator]
 
 
 @dataclass
@@ -59,10 +60,14 @@ def space_text(report: ScanReport, folder: Path, title: list[str]) -> SpaceText:
             lines += [""] * (position > 0) + [f"  # {_summary(report, found)}", f"  {name}:"]
             for group in groups:
                 lines += _group_lines(group, "    " if len(groups) == 1 else "      ", len(groups) > 1)
-    if captured:
+    if captured or report.pieces:
         lines += ["", f"# Converted by scan as they are: {_summary(report, captured)}.", "mmt.captured:", "  captured:"]
-        lines += [f'    - "{item.fingerprint}"  # {_short(item)}: {_summary(report, [item])}' for item in captured]
-    return SpaceText("\n".join(lines) + "\n", captured)
+        lines += [f'    - "{item.fingerprint}"  # {_short(item.operator)}{_place(item)}: {_summary(report, [item])}'
+                  for item in captured]
+        if report.pieces:
+            lines.append("    # Pieces of the models whose kernels no operator shows alone.")
+        lines += [f'    - "{piece.fingerprint}"  # {_short(piece)}' for piece in report.pieces]
+    return SpaceText("\n".join(lines) + "\n", [*(item.operator for item in captured), *report.pieces])
 
 
 def _parameters(item: Found, folder: Path) -> dict[str, Any] | None:
@@ -97,10 +102,13 @@ def _summary(report: ScanReport, items: list[Found]) -> str:
     return f"{calls} call{'s' if calls != 1 else ''}, {share:.1f} % of the FLOPs"
 
 
-def _short(item: Found) -> str:
-    inputs = " ".join(map(str, item.operator.inputs[:3])) + (" …" if len(item.operator.inputs) > 3 else "")
-    where = f" at {item.paths[0]}" if item.operator.module is not None and item.paths else ""
-    return f"{item.operator.class_name} {inputs}{where}"
+def _short(operator: Operator) -> str:
+    name = operator.class_name if len(operator.class_name) < 60 else operator.class_name[:57] + "…"
+    return f"{name} " + " ".join(map(str, operator.inputs[:3])) + (" …" if len(operator.inputs) > 3 else "")
+
+
+def _place(item: Found) -> str:
+    return f" at {item.paths[0]}" if item.operator.module is not None and item.paths else ""
 
 
 def _group_lines(group: _Group, indent: str, listed: bool) -> list[str]:

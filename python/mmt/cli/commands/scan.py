@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,8 @@ def scan_command(
                                                               "choices.")] = None,
     sample: Annotated[int, typer.Option("--sample", min=1, help="How many configurations of the space.")] = 32,
     seed: Annotated[int, typer.Option("--seed", help="Of the sample.")] = 1,
+    complete: Annotated[bool, typer.Option("--complete/--no-complete", help="Add pieces of the model for "
+                                           "kernels that no operator shows alone.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Finds the operators that models consist of; writes a space for `mmt generate`, or converts them at once."""
@@ -44,9 +47,15 @@ def scan_command(
                 report.merge(find_operators(model, shapes, level, dtype=dtype or "float32"))
             if step:
                 step("scanning", index + 1, count)
+    captured = None
     if ops is not None:
-        report.generated = _convert(report.found, ops)
-    captured = _write(report, out, [*(models or []), *([space] if space else [])], input_shape, level) if out else None
+        _convert(report, ops, complete)
+    if out is not None:
+        if complete and ops is None:
+            with tempfile.TemporaryDirectory(prefix="mmt_scan_") as scratch:  # only to see what its operators show
+                _convert(report, Path(scratch), True)
+            report.generated = None
+        captured = _write(report, out, [*(models or []), *([space] if space else [])], input_shape, level)
     if as_json:
         output.print_json(_as_json(report))
     else:
@@ -80,17 +89,15 @@ def _sizes(texts: list[str]) -> list[list[list[int]]]:
     return [[column[min(index, len(column) - 1)] for column in columns] for index in range(longest)]
 
 
-def _convert(found: list[Any], folder: Path) -> Any:
-    from mmt.torch_side.generate import convert_operators
-
+def _convert(report: Any, folder: Path, complete: bool) -> None:
     with output.progress_steps() as step:
-        return convert_operators((item.operator for item in found), folder, total=len(found),
-                                 progress=(lambda done, total, _: step("converting", done, total)) if step else None)
+        report.convert(folder, complete=complete,
+                       progress=(lambda done, total, _: step("converting", done, total)) if step else None)
 
 
 def _write(report: Any, out: Path, names: list[str], shapes: list[str], level: str) -> Any:
     """Writes the YAML; what no class and parameters can say is converted into `<name>.captured/` beside it."""
-    from mmt.torch_side.generate import captured_folder
+    from mmt.torch_side.generate import captured_folder, convert_operators
     from mmt.torch_side.space_text import space_text
 
     title = [f"Operators of {', '.join(names)} on {' and '.join(shapes)} (level {level}), written by mmt scan.",
@@ -99,7 +106,7 @@ def _write(report: Any, out: Path, names: list[str], shapes: list[str], level: s
     out.parent.mkdir(parents=True, exist_ok=True)
     text = space_text(report, out.resolve().parent, title)
     out.write_text(text.text, encoding="utf-8")
-    return _convert(text.captured, captured_folder(out)) if text.captured else None
+    return convert_operators(text.captured, captured_folder(out), total=len(text.captured)) if text.captured else None
 
 
 def _as_json(report: Any) -> dict[str, Any]:
@@ -111,6 +118,9 @@ def _as_json(report: Any) -> dict[str, Any]:
             "inputs": [{"shape": list(spec.shape), "dtype": spec.dtype} for spec in item.operator.inputs],
             "occurs": item.occurs, "flops": item.flops, "share": report.share(item), "paths": item.paths,
         } for item in report.found],
+        "pieces": [{"fingerprint": piece.fingerprint, "class": piece.class_name} for piece in report.pieces],
+        "open_kernels": report.open_kernels,
+        "notes": report.notes,
         "generated": report.generated.to_dict() if report.generated else None,
     }
 
