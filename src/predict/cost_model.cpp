@@ -12,6 +12,13 @@ constexpr double kTwoSided95 = 1.96;
 // What a cold byte of output costs against a cold byte of weights: a line that is only written needs no waiting for it.
 constexpr double kOutputAgainstWeights = 0.1;
 constexpr double kSharedCacheAgainstMemory = 0.8;
+// A convolution over more than one pixel rearranges its input in scratch memory of several times its output's size. In
+// an operator's own session that is cold; in a model all convolutions share it.
+constexpr double kScratchAgainstWeights = 3.0;
+
+bool works_in_scratch(const KernelSignature& kernel) {
+  return kernel.type == "Convolution" && kernel.attributes.find("kernel_") != std::string::npos;
+}
 }  // namespace
 
 CostModel CostModel::from(const ConfigRow& config) {
@@ -40,8 +47,10 @@ double CostModel::out_of_l3(double footprint_bytes) const {
 
 double CostModel::still_cold(const KernelSignature& kernel, double footprint_bytes) const {
   const double weights = static_cast<double>(kernel.weight_bytes);
-  const double outputs = kOutputAgainstWeights * static_cast<double>(kernel.output_bytes);
+  const bool scratch = works_in_scratch(kernel);
+  const double outputs = (scratch ? kScratchAgainstWeights : kOutputAgainstWeights) * static_cast<double>(kernel.output_bytes);
   if (weights + outputs <= 0) return 0;
+  if (scratch) return weights / (weights + outputs);
   const double live = static_cast<double>(kernel.input_bytes + kernel.output_bytes) / l2_bytes;
   const double evicted = std::clamp((live - 1.0) / 0.5, 0.0, 1.0) * out_of_l3(footprint_bytes);
   return (weights + evicted * outputs) / (weights + outputs);
