@@ -18,7 +18,7 @@ constexpr int kFewestColumnVisits = 24;
 constexpr int kFewestSlowVisits = 8;
 constexpr nanoseconds kColumnTime = 250ms;   ///< Long enough to count stolen ticks of 10 ms.
 constexpr nanoseconds kSlowColumnTime = 2s;  ///< For models so slow that few visits fit.
-constexpr int kEvaluationShare = 30;         ///< Statistics may take a thirtieth of the time.
+constexpr int kEvaluationShare = 50;         ///< Statistics may take a fiftieth of the time.
 
 MeterOptions checked(const MeterOptions& options) {
   const auto demand = [](bool fine, const char* what) {
