@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -27,7 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kTemporaryPrefix = "latency.db.tmp-";
 constexpr std::int64_t kAbandonedSeconds = 600;
 
 /// Removes what killed builds left behind. Young files are kept: their builder may live on another machine or in
@@ -80,9 +78,8 @@ void refuse_to_lose(const Location& location) {
 }  // namespace
 
 TableBuildReport build(const std::string& folder, const Fill& fill) {
-  static std::atomic<int> counter{0};
   remove_abandoned(folder);
-  Temporary temporary{folder + "/" + kTemporaryPrefix + std::to_string(::getpid()) + "-" + std::to_string(counter++)};
+  Temporary temporary{folder + "/" + temporary_name()};
   const int probe = ::open(temporary.path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
   if (probe < 0) {
     const std::string path = std::exchange(temporary.path, "");

@@ -2,10 +2,12 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "mmt/error.h"
+#include "mmt/file.h"
 #include "mmt/hash.h"
 #include "mmt/log.h"
 #include "table/schema.h"
@@ -51,13 +53,26 @@ bool same_file(const Location& location, const char* file, Database& database, b
   return sha256_file_hex(location.file(file)) == then.sha256;
 }
 
+/// Notes the new time stamps in a copy that takes the table's place: readers rely on a file that does not change.
 void note_stamps(const Location& location) {
-  Database database(location.database, OpenMode::kReadWrite);
-  for (const char* file : {kJournalFile, kManifestFile}) {
-    FileStamp now = stamp(location.file(file));
-    if (!now.exists) continue;
-    now.sha256 = recorded(database, file).sha256;
-    Statement(database, "UPDATE meta SET value = ?1 WHERE name = ?2").bind(stamp_text(now)).bind(file).run();
+  const std::string copy = location.file(temporary_name());
+  std::error_code error;
+  std::filesystem::copy_file(location.database, copy, error);
+  if (error) throw Error(ErrorCode::kIo, copy + ": cannot be written: " + error.message());
+  try {
+    {
+      Database database(copy, OpenMode::kReadWrite);
+      for (const char* file : {kJournalFile, kManifestFile}) {
+        FileStamp now = stamp(location.file(file));
+        if (!now.exists) continue;
+        now.sha256 = recorded(database, file).sha256;
+        Statement(database, "UPDATE meta SET value = ?1 WHERE name = ?2").bind(stamp_text(now)).bind(file).run();
+      }
+    }
+    replace_file(copy, location.database);
+  } catch (const Error&) {
+    std::filesystem::remove(copy, error);
+    throw;
   }
 }
 

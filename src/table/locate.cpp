@@ -1,5 +1,8 @@
 #include "table/locate.h"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -18,6 +21,11 @@ bool is_sqlite_file(const fs::path& path) {
 }
 
 }  // namespace
+
+std::string temporary_name() {
+  static std::atomic<int> counter{0};
+  return kTemporaryPrefix + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+}
 
 Location locate(const std::string& path) {
   if (path.empty()) {

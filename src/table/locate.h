@@ -18,6 +18,10 @@ struct Location {
   std::string file(const std::string& name) const { return folder + "/" + name; }
 };
 
+/// What the names of unfinished tables begin with, and a name that nobody else uses.
+inline constexpr const char* kTemporaryPrefix = "latency.db.tmp-";
+std::string temporary_name();
+
 /// A folder stands for its latency.db; so does any name inside a folder that does not exist or is no SQLite file (older
 /// scripts pass meta_latency.pkl; nothing of such a file is read but its first bytes). Throws Error(kNotFound) where
 /// the folder does not exist.

@@ -9,7 +9,7 @@
 namespace mmt::table {
 
 Reader::Reader(const std::string& path)
-    : database_(path, OpenMode::kRead),
+    : database_(path, OpenMode::kFrozen),
       operator_(database_, select_operator_sql()),
       measurements_(database_, select_measurements_sql()),
       operator_kernels_(database_, select_operator_kernels_sql()),

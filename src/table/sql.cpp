@@ -14,6 +14,19 @@ int digit(char c) {
   return -1;
 }
 
+/// The path as an SQLite URI, in which some characters mean something.
+std::string frozen_uri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      uri += c == '%' ? "%25" : c == '?' ? "%3f" : "%23";
+    } else {
+      uri += c;
+    }
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 std::optional<Blob16> blob_from_hex(std::string_view hex) {
@@ -121,9 +134,11 @@ Blob16 Statement::blob(int column) const {
 Database::Database(const std::string& path, OpenMode mode) : path_(path) {
   int flags = SQLITE_OPEN_NOMUTEX;
   if (mode == OpenMode::kRead) flags |= SQLITE_OPEN_READONLY;
+  if (mode == OpenMode::kFrozen) flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
   if (mode == OpenMode::kReadWrite) flags |= SQLITE_OPEN_READWRITE;
   if (mode == OpenMode::kCreate) flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  const int code = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+  const int code =
+      sqlite3_open_v2(mode == OpenMode::kFrozen ? frozen_uri(path).c_str() : path.c_str(), &handle_, flags, nullptr);
   if (code != SQLITE_OK) {
     const std::string reason = handle_ != nullptr ? sqlite3_errmsg(handle_) : "out of memory";
     sqlite3_close(handle_);

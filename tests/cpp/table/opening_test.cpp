@@ -74,6 +74,15 @@ TEST_F(OpeningTest, ATableUnderItsOwnNameStandsForItself) {
   EXPECT_GT(hot(folder_), 10);
 }
 
+TEST_F(OpeningTest, FolderNamesMayHoldAnyCharacter) {
+  const std::string parent = folder_;
+  folder_ += "/a?b#c%20 d&e=f";
+  fs::create_directories(folder_);
+  measure("a");
+  EXPECT_EQ(hot(folder_), 10);
+  folder_ = parent;
+}
+
 TEST_F(OpeningTest, WhatIsMissingIsSaidWithTheCommandThatHelps) {
   EXPECT_THAT(refusal(folder_, ErrorCode::kNotFound), HasSubstr("mmt meter"));
   EXPECT_THAT(refusal(file("no/such/folder"), ErrorCode::kNotFound), HasSubstr("mmt generate"));
