@@ -157,7 +157,7 @@ def test_a_damaged_journal_line_is_reported(fresh: Path, caplog: pytest.LogCaptu
     meter_ops(fresh, times=8, progress=quiet)
     journal = fresh / "latency.jsonl"
     lines = journal.read_text().splitlines()
-    lines[2] = lines[2].replace('"count"', '"cuont"', 1)
+    lines[2] = lines[2].replace('"fingerprint"', '"fingerprimt"', 1)
     journal.write_text("\n".join(lines) + "\n")
     assert len(read_journal(journal)) == 5
     assert "line 3: checksum differs" in caplog.text

@@ -97,8 +97,8 @@ def _write_lines(result: Coverage, report: ScanReport, folder: Path) -> None:
     from mmt.torch_side.scan import ScanReport
     from mmt.torch_side.space_text import space_text
 
-    result.uncaptured = space_text(ScanReport(result.lacking, report.flops), folder, []).captured
-    unwritten = {item.fingerprint for item in result.uncaptured}
+    unwritten = {operator.fingerprint for operator in space_text(ScanReport(result.lacking, report.flops), folder, []).captured}
+    result.uncaptured = [item for item in result.lacking if item.fingerprint in unwritten]
     writable = [item for item in result.lacking if item.fingerprint not in unwritten]
     if writable:
         result.yaml = space_text(ScanReport(writable, report.flops), folder, []).text.lstrip("\n")
