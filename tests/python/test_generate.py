@@ -11,7 +11,7 @@ from torch import nn
 import mmt
 from mmt.converter import export_models, generate_ops_list, register
 from mmt.errors import MmtError
-from mmt.manifest import read_manifest
+from mmt.manifest import read_manifest, write_manifest
 from mmt.torch_side.build import build_seeded, check, instantiate
 from mmt.torch_side.fingerprint import InputSpec, fingerprint
 from mmt.torch_side.generate import generate
@@ -184,6 +184,17 @@ def test_a_lost_or_cut_file_is_converted_again(generated, space, tmp_path):
     second.write_bytes(second.read_bytes()[:-1])
     report = generate(space, tmp_path / "ops", workers=1)
     assert (report.new, report.reused) == (2, 6)
+
+
+def test_another_converter_makes_everything_again(tmp_path):
+    register(nn.Linear, tmp_path, in_features=[4, 8], out_features=[4], input_shape=[[1, 4], [1, 8]], workers=1)
+    manifest = read_manifest(tmp_path)
+    manifest.converter = "MNN 0.0.1"
+    write_manifest(manifest)
+    report = register(nn.Linear, tmp_path, in_features=[4], out_features=[4], input_shape=[[1, 4]], workers=1)
+    assert report.new == 1
+    entries = sorted(read_manifest(tmp_path).entries.values(), key=lambda entry: entry["parameter_count"])
+    assert [entry["error"] for entry in entries] == ["", "was made by MNN 0.0.1; generate it again"]
 
 
 def test_an_operator_that_kills_its_worker_is_one_failed_entry(tmp_path):

@@ -248,6 +248,19 @@ def test_pieces_complete_what_operators_do_not_show_alone(tmp_path):
     assert (again.generated.new, again.pieces) == (0, [])
 
 
+def test_a_model_that_the_engine_refuses_is_scanned_and_said_to_be_incomplete(tmp_path, monkeypatch):
+    from mmt.torch_side import cover
+
+    def refuse(path, engine):
+        raise MmtError("an operator refuses these shapes")
+
+    monkeypatch.setattr(cover, "_listed", refuse)
+    report = mmt.scan(Joined(), [1, 3, 8, 8], tmp_path, workers=1)
+    assert report.generated.new == len(report.found)
+    assert report.notes == ["a model was not completed: an operator refuses these shapes"]
+    assert "not completed" in str(report)
+
+
 def test_calls_with_other_arguments_are_opened():
     report = find_operators(Calls(), IMAGE)
     assert set(classes_of(report)) == {"Conv2d", "BatchNorm2d"}  # two calls with equal tensors do different things

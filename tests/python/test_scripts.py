@@ -87,6 +87,12 @@ JUNIT = '<testsuites><testsuite name="s"><testcase classname="c" name="good" sta
         ('<testcase name="b"><error/></testcase>', "1 passed, 1 failed, 0 skipped", 1),
         ('<testcase name="b"><skipped message="no SDK"/></testcase>', "1 passed, 0 failed, 1 skipped", 0),
         ('<testcase name="b" status="notrun"><skipped message="off"/></testcase>', "1 passed, 0 failed, 1 skipped", 0),
+        (
+            '<testcase name="b" status="notrun"><skipped message="X"/><system-out>a.cpp:3: Skipped\nno engine here\n'
+            "</system-out></testcase>",
+            "1 passed, 0 failed, 1 skipped",
+            0,
+        ),
     ],
 )
 def test_summary_counts(tmp_path: Path, load_file, capsys, case: str, closing: str, code: int):
@@ -96,7 +102,7 @@ def test_summary_counts(tmp_path: Path, load_file, capsys, case: str, closing: s
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == closing
     if "skipped" in case:
-        assert lines[0].startswith("skipped: ")
+        assert lines[0] in ("skipped, 1: no SDK", "skipped, 1: off", "skipped, 1: no engine here")
 
 
 def test_summary_fails_where_a_report_is_missing_or_empty(tmp_path: Path, load_file):

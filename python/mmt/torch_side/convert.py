@@ -124,7 +124,7 @@ def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | 
         source.write(onnx)
         source.flush()
         done = _tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", _path_of(source), "--MNNModel", _path_of(result),
-                                  "--bizCode", "mmt"])
+                                  "--bizCode", "mmt", "--useOriginRNNImpl"])
         data = Path(_path_of(result)).read_bytes()
     if done is False or not data:
         raise mmt_error("unsupported", f"the converter refused the model: {log.reason() or 'no reason given'}")

@@ -118,7 +118,12 @@ def _gaps(traces: list[Trace], folder: Path, engine: Engine, done: Completion, w
             if result.error:
                 done.notes.append(f"a model was not completed: {result.error}")
                 continue
-            for name, key, text in _listed(folder / result.models[0].file, engine):
+            try:
+                kernels = _listed(folder / result.models[0].file, engine)
+            except MmtError as error:
+                done.notes.append(f"a model was not completed: {error}")
+                continue
+            for name, key, text in kernels:
                 found.setdefault(key, _Gap(text, traced, _node_of(name, traced)))
     return found
 

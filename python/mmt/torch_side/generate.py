@@ -24,7 +24,6 @@ from mmt.torch_side.flops import total_cost
 from mmt.torch_side.operators import Failed, Fallback, GenerateReport, Operator
 from mmt.torch_side.pieces import function_onnx
 from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool, Stopped
-from mmt.torch_side.weights import seed_weights
 
 __all__ = ["GenerateReport", "captured_folder", "convert_operators", "export_model", "generate", "generate_class"]
 
@@ -51,8 +50,7 @@ class _Run:
         self._progress = progress
         self._report = GenerateReport(str(folder))
         self._manifest = read_manifest(folder)
-        self._reusable = self._manifest.converter == converter_version()
-        self._manifest.converter = converter_version()
+        self._outdate()
         self._order: dict[str, None] = {}  # fingerprints of this run, in its order
         self._fresh: dict[str, dict[str, Any]] = {}
         self._pending: dict[Future[Converted], tuple[Operator, dict[str, Any]]] = {}
@@ -60,6 +58,15 @@ class _Run:
         self._saved_at = time.monotonic()
         self._save_cost = 0.0
         self._unsaved = False
+
+    def _outdate(self) -> None:
+        """Models of another converter are not those that this one makes: they are converted again when asked for."""
+        manifest = self._manifest
+        if manifest.converter not in ("", converter_version()):
+            for entry in manifest.entries.values():
+                entry["models"] = []
+                entry["error"] = f"was made by {manifest.converter}; generate it again"
+        manifest.converter = converter_version()
 
     def run(self, operators: Iterable[Operator]) -> GenerateReport:
         start = time.monotonic()
@@ -117,7 +124,7 @@ class _Run:
                 self._report.duplicates += 1
                 self._step(operator)
                 return None
-            if self._reusable and self._manifest.has_files(fingerprint):
+            if self._manifest.has_files(fingerprint):
                 self._order[fingerprint] = None
                 self._report.reused += 1
                 self._step(operator)
@@ -274,8 +281,6 @@ def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) 
     if module is None:
         assert operator.cls is not None
         module = build_seeded(operator.cls, operator.parameters, fingerprint)
-    elif operator.reseed:
-        seed_weights(module, fingerprint)
     return export_contexts(module, operator.inputs, tuple(contexts))
 
 

@@ -22,9 +22,9 @@ class Operator:
     """One operator that is to be in the folder, given as a class with parameters, a module, or a piece of a trace.
 
     `cls` and `parameters`: built here (to be checked) and in a worker process (to be converted). `module`: converted
-    as it is; `reseed` gives it seeded weights first (in place). `trace`: functions cut out of a model. `checked`: what
-    a run of it showed, where it ran already. `captured_id`: fingerprint of an instance that scan
-    captured, to be found in this folder or in `captured_in`. `ranges`: (low, high) per input, where known.
+    as it is. `trace`: functions cut out of a model. `checked`: what a run of it showed, where it ran already.
+    `captured_id`: fingerprint of an instance that scan captured, to be found in this folder or in `captured_in`.
+    `ranges`: (low, high) per input, where known.
     """
 
     inputs: list[InputSpec]
@@ -33,7 +33,6 @@ class Operator:
     parameters: dict[str, Any] = field(default_factory=dict)
     search_path: list[str] = field(default_factory=list)
     module: torch.nn.Module | None = None
-    reseed: bool = False
     trace: Trace | None = None
     checked: Checked | None = None
     captured_id: str = ""
