@@ -37,8 +37,10 @@ def run_set(name: str, count: int, rounds: int, seed: int) -> ValidationReport:
     sys.modules.pop("space", None)
     space = importlib.import_module("space")
     generator = random.Random(seed)
-    models = [(f"{name} {i}", space.build({slot: generator.choice(choices) for slot, choices in space.SLOTS.items()}).eval())
-              for i in range(count)]
+    models = [
+        (f"{name} {i}", space.build({slot: generator.choice(choices) for slot, choices in space.SLOTS.items()}).eval())
+        for i in range(count)
+    ]
     try:
         return validate(ops, models, SHAPE, rounds=rounds, runs=5, split=False, with_ops=True, seed=seed)
     finally:
@@ -58,11 +60,19 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     ]
     for name, result in results.items():
         metrics, floor, target = result["metrics"], result["noise_floor"], TARGETS[name]
-        met = metrics["mape_pct"] <= max(target[0], 1.2 * floor["mape_pct"]) and metrics["max_pct"] <= max(target[1], 1.2 * floor["max_pct"])
-        lines.append(f"| {name} | {metrics['count']} | {metrics['mape_pct']:.2f} % | {metrics['bias_pct']:+.2f} % | {metrics['max_pct']:.2f} % | "
-                     f"{100 * metrics['within_5pct']:.0f} % | {100 * result['inside_interval']:.0f} % | {floor['mape_pct']:.2f} % | "
-                     f"{target[0]} % / {target[1]} % | {'yes' if met else 'no'} |")
-    lines += ["", "A target counts as met where the figure is under it or under 1.2 times the noise floor of the run.", ""]
+        met = metrics["mape_pct"] <= max(target[0], 1.2 * floor["mape_pct"]) and metrics["max_pct"] <= max(
+            target[1], 1.2 * floor["max_pct"]
+        )
+        lines.append(
+            f"| {name} | {metrics['count']} | {metrics['mape_pct']:.2f} % | {metrics['bias_pct']:+.2f} % | {metrics['max_pct']:.2f} % | "
+            f"{100 * metrics['within_5pct']:.0f} % | {100 * result['inside_interval']:.0f} % | {floor['mape_pct']:.2f} % | "
+            f"{target[0]} % / {target[1]} % | {'yes' if met else 'no'} |"
+        )
+    lines += [
+        "",
+        "A target counts as met where the figure is under it or under 1.2 times the noise floor of the run.",
+        "",
+    ]
     return "\n".join(lines)
 
 

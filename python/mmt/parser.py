@@ -13,8 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["predict_latency", "summary_model"]
 
 
-def predict_latency(model: torch.nn.Module, path: Any, input_shape: Sequence[Any], verbose: bool = False, *,
-                    strict: bool = False, exact: bool | str = "auto", dtype: str | Sequence[str] = "float32") -> float:
+def predict_latency(
+    model: torch.nn.Module,
+    path: Any,
+    input_shape: Sequence[Any],
+    verbose: bool = False,
+    *,
+    strict: bool = False,
+    exact: bool | str = "auto",
+    dtype: str | Sequence[str] = "float32",
+) -> float:
     """Latency of `model` in milliseconds.
 
     `path`: operator folder, its latency.db, or `<folder>/meta_latency.pkl` as older scripts say (it stands for the
@@ -39,7 +47,9 @@ def describe_missing(prediction: Prediction, table: Any, limit: int = 10) -> str
     for row in prediction.missing[:limit]:
         node = nodes[row["node"]] if 0 <= row["node"] < len(nodes) else None
         shapes = "" if node is None else f" on {node['input_shapes']}"
-        lines.append(f"  {row['what']}{row['detail'] if node is not None and prediction.how == 'composed' else ' ' + row['detail']}{shapes}")
+        lines.append(
+            f"  {row['what']}{row['detail'] if node is not None and prediction.how == 'composed' else ' ' + row['detail']}{shapes}"
+        )
         if node is None or prediction.how == "exact":
             continue
         for near in table.nearest_operators(row["what"], node["arguments"], node["input_shapes"], 2):
@@ -50,8 +60,9 @@ def describe_missing(prediction: Prediction, table: Any, limit: int = 10) -> str
     return "\n".join(lines)
 
 
-def summary_model(model: torch.nn.Module, input_shape: Sequence[Any], classes: Iterable[type] | None = None, *,
-                  dtype: str = "float32") -> list[dict[str, Any]]:
+def summary_model(
+    model: torch.nn.Module, input_shape: Sequence[Any], classes: Iterable[type] | None = None, *, dtype: str = "float32"
+) -> list[dict[str, Any]]:
     """Modules of `model` with their input and output shapes, parameters and operations, in execution order.
 
     `classes`: only instances of these; None: the modules without children. Returns one dictionary each:

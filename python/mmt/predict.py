@@ -88,7 +88,14 @@ def open_table(table: Any) -> Any:
     return table if isinstance(table, LatencyTable) else LatencyTable.open(str(table))
 
 
-def predict(model: torch.nn.Module, table: Any, inputs: Any, *, dtype: str | Sequence[str] = "float32", exact: bool | str = "auto") -> Prediction:
+def predict(
+    model: torch.nn.Module,
+    table: Any,
+    inputs: Any,
+    *,
+    dtype: str | Sequence[str] = "float32",
+    exact: bool | str = "auto",
+) -> Prediction:
     """Predicts the latency of `model` for `inputs`: one shape, or a list of shapes for several inputs.
 
     `exact`: False composes from the table's operators alone; True reads the engine's schedule of the converted model;
@@ -124,11 +131,21 @@ def _prediction(result: Any) -> Prediction:
         seen: dict[str, dict[str, Any]] = {}
         for kernel in result.kernels():
             if kernel["estimated"]:
-                seen.setdefault(kernel["text"], {"what": kernel["type"], "detail": kernel["text"], "cure": "", "node": kernel["node"]})
+                seen.setdefault(
+                    kernel["text"],
+                    {"what": kernel["type"], "detail": kernel["text"], "cure": "", "node": kernel["node"]},
+                )
         missing = list(seen.values())
     flags = tuple(flag for flag in result.flags.split(",") if flag)
-    return Prediction(result.latency_us, (result.low_us, result.high_us), "exact" if result.exact else "composed", flags, missing,
-                      list(result.doubts), result)
+    return Prediction(
+        result.latency_us,
+        (result.low_us, result.high_us),
+        "exact" if result.exact else "composed",
+        flags,
+        missing,
+        list(result.doubts),
+        result,
+    )
 
 
 def to_json(prediction: Prediction) -> str:

@@ -38,7 +38,12 @@ def _features(prediction: Prediction, types: Sequence[str]) -> list[float]:
     for kernel in prediction.kernels:
         by_type[kernel["type"]] = by_type.get(kernel["type"], 0.0) + kernel["latency_us"]
     sums = prediction.sums
-    return [math.log(total), math.log(sums["footprint_bytes"] + 1.0), sums["cold_extra_us"] / total, *(by_type.get(kind, 0.0) / total for kind in types)]
+    return [
+        math.log(total),
+        math.log(sums["footprint_bytes"] + 1.0),
+        sums["cold_extra_us"] / total,
+        *(by_type.get(kind, 0.0) / total for kind in types),
+    ]
 
 
 class latency_predictor:  # noqa: N801  The name that users of latency tables know.
@@ -54,7 +59,9 @@ class latency_predictor:  # noqa: N801  The name that users of latency tables kn
         self._fit(rows)
 
     @classmethod
-    def from_predictions(cls, ops: Any, rows: Iterable[tuple[Prediction, float]], *, exact: bool | str = "auto") -> latency_predictor:
+    def from_predictions(
+        cls, ops: Any, rows: Iterable[tuple[Prediction, float]], *, exact: bool | str = "auto"
+    ) -> latency_predictor:
         """The same from predictions that exist already, with measured milliseconds."""
         predictor = cls.__new__(cls)
         predictor.table, predictor.exact = open_table(ops), exact
@@ -63,7 +70,9 @@ class latency_predictor:  # noqa: N801  The name that users of latency tables kn
 
     def _fit(self, rows: list[tuple[Prediction, float]]) -> None:
         if not rows or any(not ms > 0 for _, ms in rows):
-            raise mmt_error("invalid_argument", "calibration needs at least one model, each with a measured latency above 0 ms")
+            raise mmt_error(
+                "invalid_argument", "calibration needs at least one model, each with a measured latency above 0 ms"
+            )
         ratios = np.array([math.log(ms * 1000.0 / prediction.latency_us) for prediction, ms in rows])
         shares: dict[str, float] = {}
         for prediction, _ in rows:
@@ -77,8 +86,9 @@ class latency_predictor:  # noqa: N801  The name that users of latency tables kn
         if len(rows) >= _FEW:
             matrix = np.array([_features(prediction, self.types) for prediction, _ in rows])
             self.center, self.scale = matrix.mean(axis=0), np.maximum(matrix.std(axis=0), 1e-6)
-            self.process = _core.gaussian_process.GaussianProcess.fit((matrix - self.center) / self.scale, ratios - self.mean,
-                                                                      linear=True, separate_lengths=False)
+            self.process = _core.gaussian_process.GaussianProcess.fit(
+                (matrix - self.center) / self.scale, ratios - self.mean, linear=True, separate_lengths=False
+            )
 
     def _correction(self, prediction: Prediction) -> tuple[float, float]:
         if self.process is None:
@@ -103,8 +113,16 @@ class latency_predictor:  # noqa: N801  The name that users of latency tables kn
 
     def save(self, path: str | Path) -> None:
         """Writes the calibration as JSON; it belongs to the table's configuration."""
-        value = {"format": _FORMAT, "config_id": self.table.config["config_id"], "types": self.types, "mean": self.mean, "spread": self.spread,
-                 "center": self.center.tolist(), "scale": self.scale.tolist(), "process": None if self.process is None else json.loads(self.process.to_json())}
+        value = {
+            "format": _FORMAT,
+            "config_id": self.table.config["config_id"],
+            "types": self.types,
+            "mean": self.mean,
+            "spread": self.spread,
+            "center": self.center.tolist(),
+            "scale": self.scale.tolist(),
+            "process": None if self.process is None else json.loads(self.process.to_json()),
+        }
         Path(path).write_text(json.dumps(value, indent=1), encoding="utf-8")
 
     @classmethod
@@ -115,13 +133,22 @@ class latency_predictor:  # noqa: N801  The name that users of latency tables kn
         try:
             value = json.loads(Path(path).read_text(encoding="utf-8"))
             if value["format"] != _FORMAT:
-                raise mmt_error("unsupported", f"{path}: calibration format {value['format']} is not {_FORMAT}; calibrate again")
+                raise mmt_error(
+                    "unsupported", f"{path}: calibration format {value['format']} is not {_FORMAT}; calibrate again"
+                )
             predictor.types, predictor.mean, predictor.spread = value["types"], value["mean"], value["spread"]
             predictor.center, predictor.scale = np.array(value["center"]), np.array(value["scale"])
-            predictor.process = None if value["process"] is None else _core.gaussian_process.GaussianProcess.from_json(json.dumps(value["process"]))
+            predictor.process = (
+                None
+                if value["process"] is None
+                else _core.gaussian_process.GaussianProcess.from_json(json.dumps(value["process"]))
+            )
             config_id = value["config_id"]
         except (OSError, KeyError, json.JSONDecodeError) as error:
             raise mmt_error("parse", f"{path}: no readable calibration ({error}); run `mmt calibrate` again") from error
         if config_id != predictor.table.config["config_id"]:
-            raise mmt_error("invalid_argument", f"{path}: was made for configuration {config_id}, the table is {predictor.table.config['config_id']}; calibrate again")
+            raise mmt_error(
+                "invalid_argument",
+                f"{path}: was made for configuration {config_id}, the table is {predictor.table.config['config_id']}; calibrate again",
+            )
         return predictor

@@ -31,8 +31,10 @@ def _shapes(shapes: list[list[int]]) -> str:
 def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> str:
     """Operators of a prediction with latency, share and where their time was found."""
     nodes = prediction.nodes
-    text = Table(title=f"{prediction.latency_ms:.3f} ms  [{prediction.interval_us[0] / 1e3:.3f}, {prediction.interval_us[1] / 1e3:.3f}]  {prediction.how}",
-                 title_justify="left")
+    text = Table(
+        title=f"{prediction.latency_ms:.3f} ms  [{prediction.interval_us[0] / 1e3:.3f}, {prediction.interval_us[1] / 1e3:.3f}]  {prediction.how}",
+        title_justify="left",
+    )
     for name in ("operator", "module", "input", "output"):
         text.add_column(name, overflow="fold")
     for name in ("latency us", "share"):
@@ -40,10 +42,25 @@ def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> st
     text.add_column("found")
     for node in nodes[:limit]:
         share = 100 * node["latency_us"] / prediction.latency_us if prediction.latency_us else 0.0
-        text.add_row(node["name"].removeprefix("torch.nn.modules."), node["module"], _shapes(node["input_shapes"]), _shapes(node["output_shapes"]),
-                     f"{node['latency_us']:.1f}", f"{share:.1f} %", node["found"])
+        text.add_row(
+            node["name"].removeprefix("torch.nn.modules."),
+            node["module"],
+            _shapes(node["input_shapes"]),
+            _shapes(node["output_shapes"]),
+            f"{node['latency_us']:.1f}",
+            f"{share:.1f} %",
+            node["found"],
+        )
     overhead = prediction.result.run_overhead_us
-    text.add_row("(once per run)", "", "", "", f"{overhead:.1f}", f"{100 * overhead / max(prediction.latency_us, 1e-9):.1f} %", "table")
+    text.add_row(
+        "(once per run)",
+        "",
+        "",
+        "",
+        f"{overhead:.1f}",
+        f"{100 * overhead / max(prediction.latency_us, 1e-9):.1f} %",
+        "table",
+    )
     parts: list[Any] = [text]
     if prediction.flags:
         parts.append("flags: " + ", ".join(prediction.flags))
@@ -55,9 +72,11 @@ def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> st
 
 
 def _metrics_line(name: str, metrics: dict[str, float]) -> str:
-    return (f"{name}: MAPE {metrics['mape_pct']:.2f} %, bias {metrics['bias_pct']:+.2f} %, max {metrics['max_pct']:.2f} %, "
-            f"RMSPE {metrics['rmspe_pct']:.2f} %, within 5 %: {100 * metrics['within_5pct']:.0f} %, within 10 %: "
-            f"{100 * metrics['within_10pct']:.0f} %, Spearman {metrics['spearman']:.3f}, Kendall {metrics['kendall']:.3f}")
+    return (
+        f"{name}: MAPE {metrics['mape_pct']:.2f} %, bias {metrics['bias_pct']:+.2f} %, max {metrics['max_pct']:.2f} %, "
+        f"RMSPE {metrics['rmspe_pct']:.2f} %, within 5 %: {100 * metrics['within_5pct']:.0f} %, within 10 %: "
+        f"{100 * metrics['within_10pct']:.0f} %, Spearman {metrics['spearman']:.3f}, Kendall {metrics['kendall']:.3f}"
+    )
 
 
 def validation_table(report: ValidationReport) -> str:
@@ -68,18 +87,38 @@ def validation_table(report: ValidationReport) -> str:
         rows.add_column(name, justify="right")
     rows.add_column("how")
     for row in report.rows:
-        rows.add_row(row.name, f"{row.true_us:.1f}", f"{row.predicted_us:.1f}", f"{row.low_us:.0f}…{row.high_us:.0f}", f"{row.error_pct:+.2f} %",
-                     f"{100 * (row.half_b_us / row.half_a_us - 1):+.2f} %", row.how + (f", {row.missing} missing" if row.missing else ""))
-    parts: list[Any] = [rows, _metrics_line("prediction ", report.metrics), _metrics_line("noise floor", report.noise_floor),
-                        f"inside their 95 % interval: {100 * report.inside_interval:.0f} %"]
+        rows.add_row(
+            row.name,
+            f"{row.true_us:.1f}",
+            f"{row.predicted_us:.1f}",
+            f"{row.low_us:.0f}…{row.high_us:.0f}",
+            f"{row.error_pct:+.2f} %",
+            f"{100 * (row.half_b_us / row.half_a_us - 1):+.2f} %",
+            row.how + (f", {row.missing} missing" if row.missing else ""),
+        )
+    parts: list[Any] = [
+        rows,
+        _metrics_line("prediction ", report.metrics),
+        _metrics_line("noise floor", report.noise_floor),
+        f"inside their 95 % interval: {100 * report.inside_interval:.0f} %",
+    ]
     if report.split:
-        split = Table(title="error by kernel type (time inside the models against the prediction, all models)", title_justify="left")
+        split = Table(
+            title="error by kernel type (time inside the models against the prediction, all models)",
+            title_justify="left",
+        )
         split.add_column("kernel")
         for name in ("in model us", "predicted us", "share of total", "kernels", "predicted"):
             split.add_column(name, justify="right")
         for row in report.split:
-            split.add_row(row["type"], f"{row['in_model_us']:.1f}", f"{row['predicted_us']:.1f}", f"{row['error_share_pct']:+.2f} %",
-                          str(row["in_model_count"]), str(row["predicted_count"]))
+            split.add_row(
+                row["type"],
+                f"{row['in_model_us']:.1f}",
+                f"{row['predicted_us']:.1f}",
+                f"{row['error_share_pct']:+.2f} %",
+                str(row["in_model_count"]),
+                str(row["predicted_count"]),
+            )
         parts.append(split)
     for failure in report.failed:
         parts.append(f"failed: {failure['name']}: {failure['reason']}")

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["LatencySpace"]
 
 #: What is added up per choice; the order of the columns in the compiled arrays.
-FEATURES = ("hot_us", "cold_extra_us", "kernels", "footprint_bytes", "variance_us2", "estimated_us", "weight_bytes", "mflops")
+FEATURES = (
+    "hot_us",
+    "cold_extra_us",
+    "kernels",
+    "footprint_bytes",
+    "variance_us2",
+    "estimated_us",
+    "weight_bytes",
+    "mflops",
+)
 #: Parts count as additive where checks on random configurations agree to this share of the latency.
 ADDITIVE_SHARE = 2e-4
 _CHECKS = 12
@@ -39,8 +48,17 @@ class LatencySpace:
     the table cannot be read; `missing` names what it lacks (estimated).
     """
 
-    def __init__(self, build: Callable[[Mapping[str, Any]], torch.nn.Module], slots: Mapping[str, Sequence[Any]], input_shape: Any, table: Any,
-                 *, dtype: str | Sequence[str] = "float32", exact: bool | str = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        build: Callable[[Mapping[str, Any]], torch.nn.Module],
+        slots: Mapping[str, Sequence[Any]],
+        input_shape: Any,
+        table: Any,
+        *,
+        dtype: str | Sequence[str] = "float32",
+        exact: bool | str = False,
+        seed: int = 0,
+    ) -> None:
         self.slots = {name: list(choices) for name, choices in slots.items()}
         if not self.slots or any(not choices for choices in self.slots.values()):
             raise ValueError("a search space needs at least one slot, and at least one choice for every slot")
@@ -60,7 +78,10 @@ class LatencySpace:
             prediction = predict(model, self.table, self._inputs, dtype=self._dtype, exact=self._exact)
             for row in prediction.missing:
                 self.missing.setdefault(row["what"] + row["detail"], row)
-            values = prediction.sums | {"weight_bytes": prediction.result.weight_bytes, "mflops": prediction.result.mflops}
+            values = prediction.sums | {
+                "weight_bytes": prediction.result.weight_bytes,
+                "mflops": prediction.result.mflops,
+            }
             self._known[choice] = np.array([float(values[name]) for name in FEATURES])
             self.models_predicted += 1
         return self._known[choice]
@@ -92,7 +113,9 @@ class LatencySpace:
         base = self._features((0,) * len(sizes))
         for _ in range(_CHECKS):
             choice = tuple(generator.randrange(size) for size in sizes)
-            total = base + sum(self._features(_with((0,) * len(sizes), {slot: c})) - base for slot, c in enumerate(choice))
+            total = base + sum(
+                self._features(_with((0,) * len(sizes), {slot: c})) - base for slot, c in enumerate(choice)
+            )
             truth = self._features(choice)
             if abs(total[0] + total[1] - truth[0] - truth[1]) > ADDITIVE_SHARE * (truth[0] + truth[1]):
                 return False
@@ -135,24 +158,37 @@ class LatencySpace:
         """Sums of features (see FEATURES) of configurations, shape (n, len(names))."""
         return self._arrays.feature_sums(rows, list(names))
 
-    def sample(self, count: int, seed: int = 1, *, budget_us: float | None = None, limits: Mapping[str, float] | None = None) -> np.ndarray:
+    def sample(
+        self, count: int, seed: int = 1, *, budget_us: float | None = None, limits: Mapping[str, float] | None = None
+    ) -> np.ndarray:
         """Uniform random configurations; with `budget_us` uniform over those that are at most that slow."""
         if budget_us is not None or limits:
-            rows, _, complete = self._arrays.sample_within(float("inf") if budget_us is None else budget_us, count, seed, dict(limits or {}))
+            rows, _, complete = self._arrays.sample_within(
+                float("inf") if budget_us is None else budget_us, count, seed, dict(limits or {})
+            )
             if not complete and len(rows) == 0:
-                raise ValueError(f"no configuration was found within {budget_us} us{' and the limits' if limits else ''}; the fastest takes "
-                                 f"{self.fastest(1)[1][0]:.1f} us")
+                raise ValueError(
+                    f"no configuration was found within {budget_us} us{' and the limits' if limits else ''}; the fastest takes "
+                    f"{self.fastest(1)[1][0]:.1f} us"
+                )
             return rows
         generator = np.random.default_rng(seed)
-        return np.stack([generator.integers(0, len(choices), count, dtype=np.uint8 if len(choices) <= 256 else np.int32)
-                         for choices in self.slots.values()], axis=1)
+        return np.stack(
+            [
+                generator.integers(0, len(choices), count, dtype=np.uint8 if len(choices) <= 256 else np.int32)
+                for choices in self.slots.values()
+            ],
+            axis=1,
+        )
 
     def fastest(self, count: int, limits: Mapping[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The `count` fastest configurations and their latencies in microseconds; exact."""
         rows, latencies, _ = self._arrays.fastest(count, dict(limits or {}))
         return rows, latencies
 
-    def within(self, budget_us: float, most: int = 1_000_000, limits: Mapping[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def within(
+        self, budget_us: float, most: int = 1_000_000, limits: Mapping[str, float] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Configurations of at most `budget_us`, fastest first, `most` of them at the most, with their latencies."""
         rows, latencies, _ = self._arrays.within(budget_us, most, dict(limits or {}))
         return rows, latencies

@@ -92,9 +92,23 @@ class ValidationReport:
         return validation_table(self)
 
 
-def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs: Any, *, dtype: str | Sequence[str] = "float32",
-             threads: int | None = None, rounds: int = 24, runs: int = 5, seed: int = 1, exact: bool | str = "auto", split: bool = True,
-             with_ops: bool = False, exporter: str = "mmt", engine: Any = None, progress: Callable[[str, int, int], None] | None = None) -> ValidationReport:
+def validate(
+    ops_dir: Any,
+    models: Sequence[tuple[str, torch.nn.Module]],
+    inputs: Any,
+    *,
+    dtype: str | Sequence[str] = "float32",
+    threads: int | None = None,
+    rounds: int = 24,
+    runs: int = 5,
+    seed: int = 1,
+    exact: bool | str = "auto",
+    split: bool = True,
+    with_ops: bool = False,
+    exporter: str = "mmt",
+    engine: Any = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ValidationReport:
     """Measures `models`, predicts them from the table of `ops_dir`, and compares.
 
     `inputs`: one shape, a list of shapes, or a dictionary name -> shape(s) where models differ. `threads`: None takes
@@ -105,13 +119,17 @@ def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs
     table = open_table(ops_dir)
     config = dict(table.config["run"]["config"])
     if threads is not None and threads != config["threads"]:
-        raise _core.MmtError(f"{table.path} was measured with {config['threads']} thread(s), not {threads}: meter it with --threads {threads} first")
+        raise _core.MmtError(
+            f"{table.path} was measured with {config['threads']} thread(s), not {threads}: meter it with --threads {threads} first"
+        )
     engine = engine or engine_for(table)
     failed: list[dict[str, str]] = []
     by_name = dict(models)
     with tempfile.TemporaryDirectory(prefix="mmt_validate_") as folder:
         paths = _convert(models, inputs, dtype, Path(folder), exporter, failed, progress)
-        todo = [(name, str(path), ranges_of(by_name[name], _inputs_of(inputs, name), dtype)) for name, path in paths.items()]
+        todo = [
+            (name, str(path), ranges_of(by_name[name], _inputs_of(inputs, name), dtype)) for name, path in paths.items()
+        ]
         needed: set[str] = set()
         for name in paths if with_ops else ():
             prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
@@ -137,7 +155,9 @@ def validate(ops_dir: Any, models: Sequence[tuple[str, torch.nn.Module]], inputs
         predictions.append(prediction)
         measured.append(truth)
     if not rows:
-        raise _core.MmtError("none of the models could be measured: " + "; ".join(f"{f['name']}: {f['reason']}" for f in failed))
+        raise _core.MmtError(
+            "none of the models could be measured: " + "; ".join(f"{f['name']}: {f['reason']}" for f in failed)
+        )
     return ValidationReport(
         rows=rows,
         metrics=_core.stats.error_metrics([row.true_us for row in rows], [row.predicted_us for row in rows]),
@@ -161,7 +181,12 @@ def operators_with(table: Any, keys: set[str]) -> list[tuple[str, str, list[tupl
             file = next((model["file"] for model in entry["models"] if model["context"] == context["context"]), None)
             if file is not None:
                 ranges = [(item["low"], item["high"]) for item in entry["inputs"]]
-                candidates.append((set(context["kernel_keys"]), (f"{row['class_name']} {context['context']}", str(folder / file), ranges)))
+                candidates.append(
+                    (
+                        set(context["kernel_keys"]),
+                        (f"{row['class_name']} {context['context']}", str(folder / file), ranges),
+                    )
+                )
     open_keys, chosen = set(keys), []
     while open_keys and candidates:
         best = max(candidates, key=lambda candidate: (len(candidate[0] & open_keys), -len(candidate[0])))
@@ -196,7 +221,10 @@ def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[
         path = folder / f"model{index}.mnn"
         try:
             specs = tensor_specs(_inputs_of(inputs, name), dtype)
-            onnx_to_mnn(torch_to_onnx(model.eval(), specs) if exporter == "torch" else to_onnx(model.eval(), specs).onnx_bytes, path)
+            onnx_to_mnn(
+                torch_to_onnx(model.eval(), specs) if exporter == "torch" else to_onnx(model.eval(), specs).onnx_bytes,
+                path,
+            )
             paths[name] = path
         except Exception as error:  # noqa: BLE001  Any model may fail in its own way; it is one failed row.
             failed.append({"name": name, "reason": f"conversion: {type(error).__name__}: {error}"})
@@ -209,9 +237,19 @@ def _row(name: str, truth: dict[str, Any], prediction: Prediction) -> ModelRow:
     true_us, predicted_us = truth["median_us"], prediction.latency_us
     low, high = prediction.interval_us
     return ModelRow(
-        name=name, true_us=true_us, predicted_us=predicted_us, low_us=low, high_us=high, error_pct=100 * (predicted_us / true_us - 1),
-        half_a_us=truth["half_a_us"], half_b_us=truth["half_b_us"], how=prediction.how, flags=prediction.flags,
-        missing=len(prediction.missing), memory_mib=truth["memory_mib"], predicted_memory_mib=prediction.result.memory_mib,
+        name=name,
+        true_us=true_us,
+        predicted_us=predicted_us,
+        low_us=low,
+        high_us=high,
+        error_pct=100 * (predicted_us / true_us - 1),
+        half_a_us=truth["half_a_us"],
+        half_b_us=truth["half_b_us"],
+        how=prediction.how,
+        flags=prediction.flags,
+        missing=len(prediction.missing),
+        memory_mib=truth["memory_mib"],
+        predicted_memory_mib=prediction.result.memory_mib,
         inside=low <= true_us <= high,
     )
 
@@ -229,7 +267,15 @@ def _split(truths: list[dict[str, Any]], predictions: list[Prediction]) -> list[
             table[kernel["type"]] = table.get(kernel["type"], 0.0) + kernel["latency_us"]
             counts.setdefault(kernel["type"], [0, 0])[1] += 1
     total = sum(inside.values()) or 1.0
-    rows = [{"type": kind, "in_model_us": inside.get(kind, 0.0), "predicted_us": table.get(kind, 0.0),
-             "error_share_pct": 100 * (table.get(kind, 0.0) - inside.get(kind, 0.0)) / total,
-             "in_model_count": counts[kind][0], "predicted_count": counts[kind][1]} for kind in counts]
+    rows = [
+        {
+            "type": kind,
+            "in_model_us": inside.get(kind, 0.0),
+            "predicted_us": table.get(kind, 0.0),
+            "error_share_pct": 100 * (table.get(kind, 0.0) - inside.get(kind, 0.0)) / total,
+            "in_model_count": counts[kind][0],
+            "predicted_count": counts[kind][1],
+        }
+        for kind in counts
+    ]
     return sorted(rows, key=lambda row: -abs(row["error_share_pct"]))

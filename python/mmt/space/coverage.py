@@ -41,15 +41,34 @@ class Coverage:
         """Plain data for `--json`."""
         unwritten = {item.fingerprint for item in self.uncaptured}
         return {
-            "level": self.level, "operators": self.operators, "covered": self.covered,
-            "covered_flops_share": self.share, "functions_lacking": self.functions, "yaml": self.yaml,
-            "lacking": [{"operator": str(item.operator), "fingerprint": item.fingerprint, "occurs": item.occurs,
-                         "paths": item.paths, "recovered": item.fingerprint not in unwritten} for item in self.lacking],
+            "level": self.level,
+            "operators": self.operators,
+            "covered": self.covered,
+            "covered_flops_share": self.share,
+            "functions_lacking": self.functions,
+            "yaml": self.yaml,
+            "lacking": [
+                {
+                    "operator": str(item.operator),
+                    "fingerprint": item.fingerprint,
+                    "occurs": item.occurs,
+                    "paths": item.paths,
+                    "recovered": item.fingerprint not in unwritten,
+                }
+                for item in self.lacking
+            ],
         }
 
 
-def check_coverage(resolved: ResolvedSpace, model: torch.nn.Module, input_shape: Any, level: str = "auto", *,
-                   dtype: str | list[str] = "float32", yes: bool = False) -> Coverage:
+def check_coverage(
+    resolved: ResolvedSpace,
+    model: torch.nn.Module,
+    input_shape: Any,
+    level: str = "auto",
+    *,
+    dtype: str | list[str] = "float32",
+    yes: bool = False,
+) -> Coverage:
     """Compares a model's operators with a space. `input_shape`, `level` and `dtype` as for `mmt.scan`.
 
     With "auto", layers count where the space holds more of the model's work by layers than by blocks. Raises MmtError
@@ -97,7 +116,9 @@ def _write_lines(result: Coverage, report: ScanReport, folder: Path) -> None:
     from mmt.torch_side.scan import ScanReport
     from mmt.torch_side.space_text import space_text
 
-    unwritten = {operator.fingerprint for operator in space_text(ScanReport(result.lacking, report.flops), folder, []).captured}
+    unwritten = {
+        operator.fingerprint for operator in space_text(ScanReport(result.lacking, report.flops), folder, []).captured
+    }
     result.uncaptured = [item for item in result.lacking if item.fingerprint in unwritten]
     writable = [item for item in result.lacking if item.fingerprint not in unwritten]
     if writable:

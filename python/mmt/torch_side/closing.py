@@ -22,7 +22,9 @@ def tensor_specs(inputs: Any, dtype: str | Sequence[str] = "float32") -> list[Te
     if not isinstance(dtype, str):
         if len(dtype) != len(specs):
             raise ValueError(f"{len(specs)} inputs but {len(dtype)} dtypes: give one dtype per input")
-        specs = [TensorSpec(spec.shape, str(name).removeprefix("torch.")) for spec, name in zip(specs, dtype, strict=True)]
+        specs = [
+            TensorSpec(spec.shape, str(name).removeprefix("torch.")) for spec, name in zip(specs, dtype, strict=True)
+        ]
     return specs
 
 
@@ -42,7 +44,14 @@ class _Closer:
         else:
             row = self.table.find_operator(fingerprint)
             usable = row is not None and row["status"] == "ok" and row["contexts"]
-            outputs = [TensorSpec(tuple(shape), kind) for shape, kind in zip(row["output_shapes"], row["output_dtypes"], strict=True)] if usable else None
+            outputs = (
+                [
+                    TensorSpec(tuple(shape), kind)
+                    for shape, kind in zip(row["output_shapes"], row["output_dtypes"], strict=True)
+                ]
+                if usable
+                else None
+            )
             self.found[fingerprint] = outputs
         if outputs is None:
             return None

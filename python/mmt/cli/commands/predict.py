@@ -16,10 +16,14 @@ def register(app: typer.Typer) -> None:
 def predict_command(
     ops: Annotated[str, typer.Argument(help="Operator folder or its latency.db.")],
     model: Annotated[str, typer.Argument(help="models.py:resnet18, package.module:Class, model.onnx or model.mnn.")],
-    input_shape: Annotated[list[str] | None, typer.Option("--input", help="Shape such as 1,3,224,224; once per input.")] = None,
+    input_shape: Annotated[
+        list[str] | None, typer.Option("--input", help="Shape such as 1,3,224,224; once per input.")
+    ] = None,
     dtype: Annotated[list[str] | None, typer.Option("--dtype", help="Type of each input; float32 by default.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Read the engine's schedule of the converted model.")] = False,
-    composed: Annotated[bool, typer.Option("--composed", help="Compose from operators only, even where unsure.")] = False,
+    composed: Annotated[
+        bool, typer.Option("--composed", help="Compose from operators only, even where unsure.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where anything is not in the table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -37,7 +41,9 @@ def predict_command(
         if not shapes:
             raise typer.BadParameter("a torch model needs --input, for example --input 1,3,224,224")
         loaded = load_model(model).eval()
-        prediction = predict(loaded, table, shapes, dtype=dtype or "float32", exact=True if exact else False if composed else "auto")
+        prediction = predict(
+            loaded, table, shapes, dtype=dtype or "float32", exact=True if exact else False if composed else "auto"
+        )
     if strict and prediction.missing:
         raise MmtError(describe_missing(prediction, table))
     if as_json:
