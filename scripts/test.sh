@@ -13,6 +13,8 @@ ctest --test-dir build/package --output-on-failure --no-tests=error -j "$(nproc)
 cpp=$?
 python -m pytest tests/python --junitxml="$reports/pytest.xml" "$@"
 py=$?
+[ $cpp -eq 0 ] || echo "ctest ended with exit code $cpp"
+[ $py -eq 0 ] || echo "pytest ended with exit code $py"
 python scripts/test_summary.py "$reports/ctest.xml" "$reports/pytest.xml"
 summary=$?
 [ $cpp -eq 0 ] && [ $py -eq 0 ] && [ $summary -eq 0 ]

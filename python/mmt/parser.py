@@ -63,10 +63,10 @@ def describe_missing(prediction: Prediction, table: Any, limit: int = 10) -> str
 def summary_model(
     model: torch.nn.Module, input_shape: Sequence[Any], classes: Iterable[type] | None = None, *, dtype: str = "float32"
 ) -> list[dict[str, Any]]:
-    """Modules of `model` with their input and output shapes, parameters and operations, in execution order.
+    """Modules of `model` with their input and output shapes and parameters, in execution order.
 
     `classes`: only instances of these; None: the modules without children. Returns one dictionary each:
-    name, class, input_shapes, output_shapes, parameters, flops (a multiply-add counts as two).
+    name, class, input_shapes, output_shapes, parameters. Runs the model once on zeros.
     """
     from mmt.torch_side.closing import tensor_specs
     from mmt.torch_side.summary import summarize_modules
