@@ -98,8 +98,8 @@ std::string describe_text(const HostFacts& host, const EngineFacts* engine, cons
   for (const CpuCluster& cluster : host.clusters) {
     line("  " + cluster.name, "cpus " + list_text(cluster.cpus) + ", up to " + mhz_text(cluster.max_mhz));
   }
-  line("caches", "L1d " + bytes_text(host.l1d_bytes) + ", L2 " + bytes_text(host.l2_bytes) + ", L3 " +
-                     bytes_text(host.l3_bytes));
+  line("caches",
+       "L1d " + bytes_text(host.l1d_bytes) + ", L2 " + bytes_text(host.l2_bytes) + ", L3 " + bytes_text(host.l3_bytes));
   line("memory", bytes_text(host.memory_total_bytes) + ", " + bytes_text(host.memory_available_bytes) + " available");
   line("governor", or_unreadable(host.governor));
   for (const CpuFacts& cpu : host.cpus) {
@@ -115,8 +115,7 @@ std::string describe_text(const HostFacts& host, const EngineFacts* engine, cons
   line("system", or_unreadable(host.os) + ", " + host.kernel);
   if (engine != nullptr) {
     line("engine", engine->name + " " + engine->version + " (" + engine->build + "), " + engine->backend + ", " +
-                       std::to_string(engine->threads) + " threads" +
-                       (engine->per_kernel ? "" : ", whole runs only"));
+                       std::to_string(engine->threads) + " threads" + (engine->per_kernel ? "" : ", whole runs only"));
   } else {
     line("engine", engine_error);
   }

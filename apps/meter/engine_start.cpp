@@ -47,8 +47,8 @@ std::string find_plugin(const std::string& asked) {
 
 std::unique_ptr<Engine> start_engine(const Options& options) {
   WorkerOptions worker;
-  worker.argv = {own_path().string(), "--worker", "--plugin", find_plugin(options.plugin), "--config",
-                 engine_config_json(options.folder.config)};
+  worker.argv = {own_path().string(),         "--worker", "--plugin",
+                 find_plugin(options.plugin), "--config", engine_config_json(options.folder.config)};
   worker.call_timeout = options.call_timeout;
   return start_worker_engine(worker);
 }

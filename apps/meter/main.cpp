@@ -102,9 +102,10 @@ Json report_json(const FolderReport& report) {
 
 void print_report(const FolderReport& report) {
   const MeterResult& result = report.result;
-  std::printf("%d measured, %d failed, %d done before, %d with noise flags; %s in %d rounds, %.0f %% of it in the engine\n",
-              result.measured, result.failed, result.skipped, report.flagged, clock_text(result.wall_s).c_str(),
-              result.rounds, 100 * result.engine_share);
+  std::printf(
+      "%d measured, %d failed, %d done before, %d with noise flags; %s in %d rounds, %.0f %% of it in the engine\n",
+      result.measured, result.failed, result.skipped, report.flagged, clock_text(result.wall_s).c_str(), result.rounds,
+      100 * result.engine_share);
   if (result.kernels_total > 0) {
     std::printf("%lld kernels, %lld of them shared\n", static_cast<long long>(result.kernels_total),
                 static_cast<long long>(result.kernels_shared));
@@ -149,9 +150,8 @@ int run(int argc, char** argv) {
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
   if (options->worker) {
-    return worker_main(kWorkerInFd, kWorkerOutFd, [&] {
-      return load_engine(options->plugin, parse_engine_config(options->worker_config));
-    });
+    return worker_main(kWorkerInFd, kWorkerOutFd,
+                       [&] { return load_engine(options->plugin, parse_engine_config(options->worker_config)); });
   }
   if (options->describe) return describe(*options);
   if (options->self_test) return self_test(*options);

@@ -20,7 +20,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   app.add_option("ops", options.ops_folder, "operator folder: ops.json and models/");
   app.add_option("--models", options.models_folder, "measure the .mnn files of this folder instead");
   app.add_option("--times", meter.times, "at most this many samples of a quantity")->capture_default_str();
-  app.add_option("--min-times", meter.min_times, "at least this many before a quantity may stop")->capture_default_str();
+  app.add_option("--min-times", meter.min_times, "at least this many before a quantity may stop")
+      ->capture_default_str();
   app.add_option("--ci", meter.target_ci, "stop when the median's interval is this narrow (share)")
       ->capture_default_str();
   app.add_option("--budget", budget, "the best table within this time: 30s, 10m, 1h");

@@ -14,11 +14,11 @@ struct Options {
   std::string ops_folder;
   std::string models_folder;
   FolderOptions folder;
-  std::string plugin;          ///< Empty: looked for.
+  std::string plugin;  ///< Empty: looked for.
   std::chrono::milliseconds call_timeout{120'000};
   bool describe = false, self_test = false, json = false, quiet = false;
-  bool worker = false;         ///< Serve a parent process.
-  std::string worker_config;   ///< EngineConfig as JSON.
+  bool worker = false;        ///< Serve a parent process.
+  std::string worker_config;  ///< EngineConfig as JSON.
 };
 
 /// Empty where the command line is done with already (help, version, mistakes); then `exit_code` is set.

@@ -2,9 +2,9 @@
 //
 // The first line of each run is its provenance ({"type":"run",…}), every further one a profile ({"type":"profile",…}).
 // Each line ends with a checksum field and is handed to the system in one piece before the next: after a kill at any
-// byte the reader drops at most the line that was being written, and the writer goes on after the last whole line. Lines
-// reach the disk itself (fdatasync) in groups: with every line that comes 0.2 s or more after the last flush, by flush(),
-// and when the writer is closed. What a power failure can cost is what was measured since then.
+// byte the reader drops at most the line that was being written, and the writer goes on after the last whole line.
+// Lines reach the disk itself (fdatasync) in groups: with every line that comes 0.2 s or more after the last flush, by
+// flush(), and when the writer is closed. What a power failure can cost is what was measured since then.
 #pragma once
 
 #include <functional>

@@ -13,8 +13,8 @@ namespace mmt {
 /// run alone. "packed": every float input of rank 4 passes first through a stub, a 1×1 max pooling that the engine
 /// runs in its packed layout (NC4HW4), so that the operator's kernels are the ones that it has inside a network.
 struct OperatorModel {
-  std::string context;           ///< "plain" or "packed"
-  std::string file;              ///< Relative to the folder, for example "models/<fingerprint>.mnn".
+  std::string context;  ///< "plain" or "packed"
+  std::string file;     ///< Relative to the folder, for example "models/<fingerprint>.mnn".
   std::int64_t size_bytes = 0;
   std::string sha256;
 };
@@ -26,24 +26,24 @@ struct OperatorInput {
 };
 
 struct OperatorEntry {
-  std::string fingerprint;       ///< 32 hexadecimal digits.
-  std::string kind;              ///< "module" (a torch module), "function" (a glue operator), "model" (a whole model).
-  std::string class_name;        ///< "torch.nn.Conv2d", "resnet18.ResNetBasicBlock", "add", …
-  std::string parameters_json;   ///< Constructor parameters or function arguments, a JSON object.
+  std::string fingerprint;      ///< 32 hexadecimal digits.
+  std::string kind;             ///< "module" (a torch module), "function" (a glue operator), "model" (a whole model).
+  std::string class_name;       ///< "torch.nn.Conv2d", "resnet18.ResNetBasicBlock", "add", …
+  std::string parameters_json;  ///< Constructor parameters or function arguments, a JSON object.
   std::vector<OperatorInput> inputs;
   std::vector<std::vector<int>> output_shapes;
   std::vector<std::string> output_dtypes;
   std::int64_t parameter_count = 0;
-  std::string exporter;          ///< "mmt" (own graph writer) or "torch" (PyTorch's exporter).
-  std::string origin;            ///< "yaml", "register", "scan", …
+  std::string exporter;  ///< "mmt" (own graph writer) or "torch" (PyTorch's exporter).
+  std::string origin;    ///< "yaml", "register", "scan", …
   std::vector<OperatorModel> models;
-  std::string error;             ///< Conversion failed for this reason; `models` is empty then.
+  std::string error;  ///< Conversion failed for this reason; `models` is empty then.
 };
 
 struct Manifest {
   int format = 1;
   std::string mmt_version;
-  std::string converter;         ///< "MNN 3.6.1"
+  std::string converter;  ///< "MNN 3.6.1"
   std::vector<OperatorEntry> operators;
 };
 

@@ -29,12 +29,12 @@ struct FolderOptions {
 };
 
 struct FolderReport {
-  MeterResult result;             ///< `skipped`: done in an earlier run.
-  std::string journal;            ///< Path of the file that was written.
+  MeterResult result;   ///< `skipped`: done in an earlier run.
+  std::string journal;  ///< Path of the file that was written.
   Provenance run;
   std::vector<std::pair<std::string, std::string>> failures;  ///< Label and reason.
-  int flagged = 0;                ///< Measured rows that carry a noise flag.
-  int unconverted = 0;            ///< Operators of the manifest without files; they are no failures of the meter.
+  int flagged = 0;                                            ///< Measured rows that carry a noise flag.
+  int unconverted = 0;  ///< Operators of the manifest without files; they are no failures of the meter.
 };
 
 /// Name of the journal within a folder.

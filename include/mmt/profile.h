@@ -29,36 +29,36 @@ struct KernelProfile {
 /// One `.mnn` file, measured. In the journal: one line.
 struct ModelProfile {
   std::string fingerprint;
-  std::string context;           ///< "plain", "packed"
-  std::string status = "ok";     ///< "ok" or "failed"
-  std::string reason;            ///< For "failed": code and text.
-  Summary cold, hot;             ///< Whole run, without per-kernel callbacks.
+  std::string context;                 ///< "plain", "packed"
+  std::string status = "ok";           ///< "ok" or "failed"
+  std::string reason;                  ///< For "failed": code and text.
+  Summary cold, hot;                   ///< Whole run, without per-kernel callbacks.
   std::vector<KernelProfile> kernels;  ///< Empty where the engine gives no per-kernel times.
   std::vector<PortDesc> inputs, outputs;
-  double memory_mib = 0;         ///< Session memory, the engine's figure.
-  double resident_mib = 0;       ///< Growth of the worker's resident memory from opening and first run.
+  double memory_mib = 0;    ///< Session memory, the engine's figure.
+  double resident_mib = 0;  ///< Growth of the worker's resident memory from opening and first run.
   double mflops = 0;
   std::int64_t file_bytes = 0;
-  std::string file_sha256;       ///< Of the `.mnn`: a changed file is measured again.
+  std::string file_sha256;  ///< Of the `.mnn`: a changed file is measured again.
   std::int64_t weight_bytes = 0;
-  std::string flags;             ///< See above; empty: none.
+  std::string flags;  ///< See above; empty: none.
   int rounds = 0;
-  double reference_us = 0;       ///< Median of the reference operator in the rounds of this profile.
-  std::string measured_at;       ///< UTC, ISO 8601.
+  double reference_us = 0;  ///< Median of the reference operator in the rounds of this profile.
+  std::string measured_at;  ///< UTC, ISO 8601.
 };
 
 /// Where and with what a journal was measured.
 struct Provenance {
-  std::string device;       ///< Host or device name.
-  std::string cpu;          ///< CPU model.
+  std::string device;  ///< Host or device name.
+  std::string cpu;     ///< CPU model.
   std::string os;
   EngineConfig config;
   EngineFacts facts;
   std::string mmt_version;
   std::int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
   int cpus_online = 0;
-  std::string governor;     ///< "" where unreadable.
-  std::string started_at;   ///< UTC, ISO 8601.
+  std::string governor;    ///< "" where unreadable.
+  std::string started_at;  ///< UTC, ISO 8601.
   std::uint64_t seed = 0;
   /// Identity of device + engine + config: rows of different ids never mix.
   std::string config_id() const;

@@ -21,8 +21,8 @@ namespace mmt {
 /// `Access` is a pointer to member, or a generic callable from an object to a reference into it.
 template <class Access>
 struct Field {
-  std::string_view name;     ///< Unique within its structure; ends with the unit where it has one.
-  std::string_view unit;     ///< "us", "MiB", "bytes", "MFLOP", "" for none.
+  std::string_view name;  ///< Unique within its structure; ends with the unit where it has one.
+  std::string_view unit;  ///< "us", "MiB", "bytes", "MFLOP", "" for none.
   std::string_view meaning;
   Access access;
 
@@ -42,8 +42,7 @@ struct FieldList;
 template <>
 struct FieldList<Summary> {
   static constexpr auto fields = std::make_tuple(
-      Field{"count", "", "number of samples", &Summary::count},
-      Field{"mean_us", "us", "average", &Summary::mean_us},
+      Field{"count", "", "number of samples", &Summary::count}, Field{"mean_us", "us", "average", &Summary::mean_us},
       Field{"min_us", "us", "smallest sample", &Summary::min_us},
       Field{"max_us", "us", "largest sample", &Summary::max_us},
       Field{"median_us", "us", "median", &Summary::median_us},
@@ -70,22 +69,38 @@ struct FieldList<PortDesc> {
 template <>
 struct FieldList<KernelProfile> {
   static constexpr auto fields = std::make_tuple(
-      Field{"key", "", "identity of the kernel", [](auto& k) -> auto& { return k.kernel.signature.key; }},
-      Field{"type", "", "the engine's type name", [](auto& k) -> auto& { return k.kernel.signature.type; }},
-      Field{"attributes", "", "what else decides its time", [](auto& k) -> auto& { return k.kernel.signature.attributes; }},
-      Field{"text", "", "the signature for people", [](auto& k) -> auto& { return k.kernel.signature.text; }},
-      Field{"weight_bytes", "bytes", "constants read",
-            [](auto& k) -> auto& { return k.kernel.signature.weight_bytes; }},
-      Field{"input_bytes", "bytes", "activations read",
-            [](auto& k) -> auto& { return k.kernel.signature.input_bytes; }},
-      Field{"output_bytes", "bytes", "activations written",
-            [](auto& k) -> auto& { return k.kernel.signature.output_bytes; }},
-      Field{"role", "", "part of the kernel in the model", [](auto& k) -> auto& { return k.kernel.role; }},
-      Field{"port", "", "input or output that a conversion belongs to, -1 for none",
-            [](auto& k) -> auto& { return k.kernel.port; }},
+      Field{"key", "", "identity of the kernel", [](auto& k) -> auto& { return k.kernel.signature.key;
+}
+}  // namespace mmt
+, Field{"type", "", "the engine's type name", [](auto& k) -> auto& {return k.kernel.signature.type;
+}
+}
+, Field{"attributes", "", "what else decides its time", [](auto& k) -> auto& {return k.kernel.signature.attributes;
+}
+}
+, Field{"text", "", "the signature for people", [](auto& k) -> auto& {return k.kernel.signature.text;
+}
+}
+, Field{"weight_bytes", "bytes", "constants read", [](auto& k) -> auto& {return k.kernel.signature.weight_bytes;
+}
+}
+, Field{"input_bytes", "bytes", "activations read", [](auto& k) -> auto& {return k.kernel.signature.input_bytes;
+}
+}
+, Field{"output_bytes", "bytes", "activations written", [](auto& k) -> auto& {return k.kernel.signature.output_bytes;
+}
+}
+, Field{"role", "", "part of the kernel in the model", [](auto& k) -> auto& {return k.kernel.role;
+}
+}
+, Field{"port", "", "input or output that a conversion belongs to, -1 for none",
+        [](auto& k) -> auto& {return k.kernel.port;
+}
+},
       Field{"cold", "", "first runs after other models' runs", &KernelProfile::cold},
       Field{"hot", "", "runs right after a run of the same model", &KernelProfile::hot});
-};
+}
+;
 
 template <>
 struct FieldList<ModelProfile> {
@@ -106,8 +121,7 @@ struct FieldList<ModelProfile> {
       Field{"rounds", "", "rounds that the model took part in", &ModelProfile::rounds},
       Field{"reference_us", "us", "median of the reference model in these rounds", &ModelProfile::reference_us},
       Field{"measured_at", "", "UTC, ISO 8601", &ModelProfile::measured_at},
-      Field{"inputs", "", "ports", &ModelProfile::inputs},
-      Field{"outputs", "", "ports", &ModelProfile::outputs},
+      Field{"inputs", "", "ports", &ModelProfile::inputs}, Field{"outputs", "", "ports", &ModelProfile::outputs},
       Field{"kernels", "", "in execution order", &ModelProfile::kernels});
 };
 
@@ -122,22 +136,47 @@ struct FieldList<Provenance> {
       Field{"l2_bytes", "bytes", "level-2 cache", &Provenance::l2_bytes},
       Field{"l3_bytes", "bytes", "level-3 cache", &Provenance::l3_bytes},
       Field{"governor", "", "frequency governor, empty where unreadable", &Provenance::governor},
-      Field{"engine", "", "engine", [](auto& p) -> auto& { return p.facts.name; }},
-      Field{"engine_version", "", "engine version", [](auto& p) -> auto& { return p.facts.version; }},
-      Field{"engine_build", "", "engine build", [](auto& p) -> auto& { return p.facts.build; }},
-      Field{"backend", "", "effective backend", [](auto& p) -> auto& { return p.facts.backend; }},
-      Field{"threads", "", "effective number of threads", [](auto& p) -> auto& { return p.facts.threads; }},
-      Field{"per_kernel", "", "the engine gives times per kernel", [](auto& p) -> auto& { return p.facts.per_kernel; }},
-      Field{"asked_backend", "", "backend asked for", [](auto& p) -> auto& { return p.config.backend; }},
-      Field{"asked_threads", "", "threads asked for", [](auto& p) -> auto& { return p.config.threads; }},
-      Field{"precision", "", "precision mode", [](auto& p) -> auto& { return p.config.precision; }},
-      Field{"memory", "", "memory mode", [](auto& p) -> auto& { return p.config.memory; }},
-      Field{"power", "", "power mode", [](auto& p) -> auto& { return p.config.power; }},
-      Field{"cpus", "", "processors that the engine was bound to", [](auto& p) -> auto& { return p.config.cpus; }},
+      Field{"engine", "", "engine", [](auto& p) -> auto& { return p.facts.name;
+}
+}
+, Field{"engine_version", "", "engine version", [](auto& p) -> auto& {return p.facts.version;
+}
+}
+, Field{"engine_build", "", "engine build", [](auto& p) -> auto& {return p.facts.build;
+}
+}
+, Field{"backend", "", "effective backend", [](auto& p) -> auto& {return p.facts.backend;
+}
+}
+, Field{"threads", "", "effective number of threads", [](auto& p) -> auto& {return p.facts.threads;
+}
+}
+, Field{"per_kernel", "", "the engine gives times per kernel", [](auto& p) -> auto& {return p.facts.per_kernel;
+}
+}
+, Field{"asked_backend", "", "backend asked for", [](auto& p) -> auto& {return p.config.backend;
+}
+}
+, Field{"asked_threads", "", "threads asked for", [](auto& p) -> auto& {return p.config.threads;
+}
+}
+, Field{"precision", "", "precision mode", [](auto& p) -> auto& {return p.config.precision;
+}
+}
+, Field{"memory", "", "memory mode", [](auto& p) -> auto& {return p.config.memory;
+}
+}
+, Field{"power", "", "power mode", [](auto& p) -> auto& {return p.config.power;
+}
+}
+, Field{"cpus", "", "processors that the engine was bound to", [](auto& p) -> auto& {return p.config.cpus;
+}
+},
       Field{"mmt_version", "", "version of the program that measured", &Provenance::mmt_version},
       Field{"started_at", "", "UTC, ISO 8601", &Provenance::started_at},
       Field{"seed", "", "seed of orders and inputs", &Provenance::seed});
-};
+}
+;
 
 /// Calls `visit(field)` for every field of T, in the list's order.
 template <class T, class Visit>
@@ -146,6 +185,8 @@ constexpr void for_each_field(Visit&& visit) {
 }
 
 template <class T>
-concept HasFields = requires { FieldList<std::remove_cv_t<T>>::fields; };
+concept HasFields = requires {
+  FieldList<std::remove_cv_t<T>>::fields;
+};
 
 }  // namespace mmt

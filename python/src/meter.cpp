@@ -137,7 +137,8 @@ nb::list field_list(auto fields) {
   nb::list list;
   std::apply(
       [&](const auto&... field) {
-        (list.append(nb::make_tuple(std::string(field.name), std::string(field.unit), std::string(field.meaning))), ...);
+        (list.append(nb::make_tuple(std::string(field.name), std::string(field.unit), std::string(field.meaning))),
+         ...);
       },
       fields);
   return list;
@@ -178,7 +179,8 @@ void bind_meter(nb::module_& m) {
         });
       },
       "folder"_a, "engine"_a, "options"_a, "on_progress"_a = nb::none(),
-      "Measures the operators of a folder into its journal. `on_progress` gets dictionaries (done, total, failed, noise,\n"
+      "Measures the operators of a folder into its journal. `on_progress` gets dictionaries (done, total, failed, "
+      "noise,\n"
       "elapsed_s, left_s, engine_share, current). Ctrl-C ends the run with interrupted=True; finished rows are kept.");
   m.def(
       "meter_models",
@@ -211,7 +213,8 @@ void bind_meter(nb::module_& m) {
       [](const std::string& path) {
         nb::list rows;
         const mmt::JournalReport report = mmt::read_journal(path, [&](const mmt::JournalEntry& entry) {
-          rows.append(nb::make_tuple(entry.config_id, mmt::provenance_json(entry.run), mmt::profile_json(entry.profile)));
+          rows.append(
+              nb::make_tuple(entry.config_id, mmt::provenance_json(entry.run), mmt::profile_json(entry.profile)));
         });
         return nb::make_tuple(rows, report.dropped, report.first_drop);
       },

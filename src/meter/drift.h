@@ -57,11 +57,11 @@ class DriftScale {
 
   DriftLimits limits_;
   std::vector<Cell> cells_;
-  std::size_t column_start_ = 0;       ///< First cell of the current column.
-  std::vector<double> factors_;        ///< By column.
+  std::size_t column_start_ = 0;  ///< First cell of the current column.
+  std::vector<double> factors_;   ///< By column.
   std::vector<Disturbance> disturbances_;
   std::vector<bool> accepted_;
-  std::vector<double> row_values_;     ///< Of the last fit.
+  std::vector<double> row_values_;        ///< Of the last fit.
   std::vector<double> levels_, spreads_;  ///< Of accepted columns, in order.
   int rows_ = 0;
   int anchor_columns_ = 0;

@@ -16,7 +16,7 @@ namespace mmt::metering {
 /// One kernel signature, pooled over all models that contain it.
 struct SharedKernel {
   Quantity cold, hot;
-  int open_models = 0;   ///< Unfinished models that contain it.
+  int open_models = 0;  ///< Unfinished models that contain it.
   int covered_round = -1;
 
   bool wanted(const Precision& precision) const { return cold.wanted(precision) || hot.wanted(precision); }
@@ -47,24 +47,24 @@ enum Part { kPlain = 0, kProfiled = 1 };
 
 struct ItemState {
   const MeterItem* item = nullptr;
-  bool reported = true;   ///< False: only a reference, it gives no profile.
+  bool reported = true;  ///< False: only a reference, it gives no profile.
   Phase phase = Phase::kWaiting;
   std::unique_ptr<Session> session;  ///< Null also where the worker was lost; opened again when it is needed.
   KernelPlan plan;
   bool planned = false;
-  std::vector<int> keys;             ///< Into the pool, by kernel; -1: not wanted (stubs).
-  Quantity total_cold, total_hot;    ///< Plain runs.
+  std::vector<int> keys;                       ///< Into the pool, by kernel; -1: not wanted (stubs).
+  Quantity total_cold, total_hot;              ///< Plain runs.
   std::vector<std::vector<Sample>> cold, hot;  ///< The model's own samples, by kernel.
-  int rows[4] = {-1, -1, -1, -1};    ///< Of the drift fit: part × (cold, hot).
+  int rows[4] = {-1, -1, -1, -1};              ///< Of the drift fit: part × (cold, hot).
   int crashes = 0;
-  bool failed = false;               ///< Given up: never opened again.
-  double cost_us[2] = {0, 0};        ///< Wall time per run, by part.
+  bool failed = false;         ///< Given up: never opened again.
+  double cost_us[2] = {0, 0};  ///< Wall time per run, by part.
   double memory_mib = 0, resident_mib = 0, mflops = 0;
   std::int64_t bytes_touched = 0;    ///< By one run, roughly.
   std::int64_t touched_before = -1;  ///< What all models had touched when this one last ran.
   int rounds = 0, last_round = -1;
   int visits = 0, migrated_visits = 0;
-  std::vector<int> columns;          ///< In which it was visited, in order, each once.
+  std::vector<int> columns;  ///< In which it was visited, in order, each once.
 
   void drop_column(int column) {
     total_cold.drop_column(column);

@@ -27,7 +27,7 @@ std::string checksum(std::string_view body) { return sha256_hex(body).substr(0, 
 
 std::string sealed_line(const Json& object) {
   std::string line = object.dump(-1, ' ', false, Json::error_handler_t::replace);  // Engines may say anything.
-  line.pop_back();  // The closing brace.
+  line.pop_back();                                                                 // The closing brace.
   return line + std::string(kSumStart) + checksum(line) + "\"}\n";
 }
 

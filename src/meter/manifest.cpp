@@ -10,34 +10,35 @@ namespace mmt {
 
 template <>
 struct FieldList<OperatorModel> {
-  static constexpr auto fields = std::make_tuple(
-      Field{"context", "", "plain or packed", &OperatorModel::context},
-      Field{"file", "", "relative to the folder", &OperatorModel::file},
-      Field{"size_bytes", "bytes", "size of the file", &OperatorModel::size_bytes},
-      Field{"sha256", "", "hash of the file", &OperatorModel::sha256});
+  static constexpr auto fields =
+      std::make_tuple(Field{"context", "", "plain or packed", &OperatorModel::context},
+                      Field{"file", "", "relative to the folder", &OperatorModel::file},
+                      Field{"size_bytes", "bytes", "size of the file", &OperatorModel::size_bytes},
+                      Field{"sha256", "", "hash of the file", &OperatorModel::sha256});
 };
 
 template <>
 struct FieldList<OperatorInput> {
-  static constexpr auto fields = std::make_tuple(
-      Field{"shape", "", "batch first", &OperatorInput::shape}, Field{"dtype", "", "element type", &OperatorInput::dtype},
-      Field{"low", "", "smallest value", &OperatorInput::low}, Field{"high", "", "upper bound", &OperatorInput::high});
+  static constexpr auto fields = std::make_tuple(Field{"shape", "", "batch first", &OperatorInput::shape},
+                                                 Field{"dtype", "", "element type", &OperatorInput::dtype},
+                                                 Field{"low", "", "smallest value", &OperatorInput::low},
+                                                 Field{"high", "", "upper bound", &OperatorInput::high});
 };
 
 template <>
 struct FieldList<OperatorEntry> {  // Without the parameters, which are an object of their own.
-  static constexpr auto fields = std::make_tuple(
-      Field{"fingerprint", "", "identity", &OperatorEntry::fingerprint},
-      Field{"kind", "", "module, function or model", &OperatorEntry::kind},
-      Field{"class", "", "class or function", &OperatorEntry::class_name},
-      Field{"inputs", "", "what it is fed", &OperatorEntry::inputs},
-      Field{"output_shapes", "", "batch first", &OperatorEntry::output_shapes},
-      Field{"output_dtypes", "", "element types", &OperatorEntry::output_dtypes},
-      Field{"parameter_count", "", "numbers of its weights", &OperatorEntry::parameter_count},
-      Field{"exporter", "", "what wrote the graph", &OperatorEntry::exporter},
-      Field{"origin", "", "where it came from", &OperatorEntry::origin},
-      Field{"models", "", "its files", &OperatorEntry::models},
-      Field{"error", "", "why there are none", &OperatorEntry::error});
+  static constexpr auto fields =
+      std::make_tuple(Field{"fingerprint", "", "identity", &OperatorEntry::fingerprint},
+                      Field{"kind", "", "module, function or model", &OperatorEntry::kind},
+                      Field{"class", "", "class or function", &OperatorEntry::class_name},
+                      Field{"inputs", "", "what it is fed", &OperatorEntry::inputs},
+                      Field{"output_shapes", "", "batch first", &OperatorEntry::output_shapes},
+                      Field{"output_dtypes", "", "element types", &OperatorEntry::output_dtypes},
+                      Field{"parameter_count", "", "numbers of its weights", &OperatorEntry::parameter_count},
+                      Field{"exporter", "", "what wrote the graph", &OperatorEntry::exporter},
+                      Field{"origin", "", "where it came from", &OperatorEntry::origin},
+                      Field{"models", "", "its files", &OperatorEntry::models},
+                      Field{"error", "", "why there are none", &OperatorEntry::error});
 };
 
 namespace {
@@ -133,7 +134,8 @@ Manifest parse_manifest(const std::string& text, const std::string& name) {
     return decode_manifest(Json::parse(text));
   } catch (const Json::parse_error& error) {
     const std::size_t offset = error.byte > 0 ? error.byte - 1 : 0;
-    throw Error(ErrorCode::kParse, name + ": " + line_and_column(text, offset) + ": broken JSON; generate the folder again");
+    throw Error(ErrorCode::kParse,
+                name + ": " + line_and_column(text, offset) + ": broken JSON; generate the folder again");
   } catch (const Json::exception& error) {
     throw Error(ErrorCode::kParse, name + ": " + error.what());
   } catch (const Error& error) {
@@ -143,9 +145,9 @@ Manifest parse_manifest(const std::string& text, const std::string& name) {
 
 std::string manifest_text(const Manifest& manifest) {
   // One operator a line: small for machines, readable and comparable for people.
-  std::string text = "{\"format\":" + std::to_string(manifest.format) + ",\n\"mmt_version\":" +
-                     Json(manifest.mmt_version).dump() + ",\n\"converter\":" + Json(manifest.converter).dump() +
-                     ",\n\"operators\":[";
+  std::string text = "{\"format\":" + std::to_string(manifest.format) +
+                     ",\n\"mmt_version\":" + Json(manifest.mmt_version).dump() +
+                     ",\n\"converter\":" + Json(manifest.converter).dump() + ",\n\"operators\":[";
   const char* separator = "\n";
   for (const OperatorEntry& entry : manifest.operators) {
     text += separator + encode_entry(entry).dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -73,9 +73,8 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
   MeterOptions meter_options = options.meter;
   if (meter_options.reference.empty()) {
     // The same model in every run of a folder, so that later runs can continue on the scale of earlier ones.
-    const auto first = std::find_if(items.begin(), items.end(), [](const MeterItem& item) {
-      return item.need_total && file_error(item).empty();
-    });
+    const auto first = std::find_if(items.begin(), items.end(),
+                                    [](const MeterItem& item) { return item.need_total && file_error(item).empty(); });
     if (first != items.end()) {
       hooks.reference = *first;
       hooks.reference_us = options.again ? 0 : earlier.hot_us(*first);

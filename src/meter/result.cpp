@@ -29,7 +29,8 @@ Verdict judge(const Quantity& judged, std::span<const double> values, const Prec
   verdict.bimodal = find_modes(values).bimodal;
   verdict.few = judged.wanted(precision);
   verdict.wide = verdict.bimodal || !judged.settled();
-  verdict.noisy = verdict.bimodal || (verdict.wide && judged.relative_width() > kVeryWide * judged.tolerance(precision));
+  verdict.noisy =
+      verdict.bimodal || (verdict.wide && judged.relative_width() > kVeryWide * judged.tolerance(precision));
   return verdict;
 }
 

@@ -126,7 +126,8 @@ double time_left_us(const std::vector<ItemState>& items, std::span<const int> ba
     for (const int key : state.keys) {
       if (key < 0 || !pool[key].wanted(precision)) continue;
       const SharedKernel& kernel = pool[key];
-      visits = std::max(visits, visits_left(kernel.cold, kernel.hot) / static_cast<double>(std::max(kernel.open_models, 1)));
+      visits =
+          std::max(visits, visits_left(kernel.cold, kernel.hot) / static_cast<double>(std::max(kernel.open_models, 1)));
     }
     sum += state.cost_us[kProfiled] * runs_per_visit * visits;
   }
@@ -137,7 +138,8 @@ double current_noise(const std::vector<ItemState>& items, std::span<const int> b
                      const Precision& precision) {
   std::vector<double> widths;
   const auto add = [&](const Quantity& quantity) {
-    if (quantity.wanted(precision) && std::isfinite(quantity.relative_width())) widths.push_back(quantity.relative_width());
+    if (quantity.wanted(precision) && std::isfinite(quantity.relative_width()))
+      widths.push_back(quantity.relative_width());
   };
   for (const int index : batch) {
     const ItemState& state = items[static_cast<std::size_t>(index)];

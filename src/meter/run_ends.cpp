@@ -83,7 +83,8 @@ void Run::report(const std::vector<int>& batch, const std::string& label) {
     const double open = static_cast<double>(batch.size());
     const double left_us = time_left_us(items_, batch, pool_, precision_, 1 + options_.hot_runs);
     // Models that are not opened yet are taken to be like those of this batch.
-    const double rest = static_cast<double>(static_cast<std::size_t>(progress.total) - std::min(next_waiting_, static_cast<std::size_t>(progress.total)));
+    const double rest = static_cast<double>(static_cast<std::size_t>(progress.total) -
+                                            std::min(next_waiting_, static_cast<std::size_t>(progress.total)));
     progress.left_s = left_us / 1e6 + (open > 0 && progress.done > 0 ? rest * progress.elapsed_s / progress.done : 0);
     if (deadline_) {
       progress.left_s = std::min(progress.left_s, std::chrono::duration<double>(*deadline_ - now).count());

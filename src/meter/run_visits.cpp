@@ -87,8 +87,9 @@ void Run::ensure_cold(int index) {
   const std::int64_t want = std::min(options_.evict_bytes, batch_bytes_ / 2);
   if (options_.evict_bytes > batch_bytes_ && !said_warm_) {
     said_warm_ = true;
-    log(LogLevel::kInfo, "the models touch " + std::to_string(batch_bytes_ / 1024) +
-                             " KiB in all, less than the cache holds: their cold runs are warmer than in a large network");
+    log(LogLevel::kInfo,
+        "the models touch " + std::to_string(batch_bytes_ / 1024) +
+            " KiB in all, less than the cache holds: their cold runs are warmer than in a large network");
   }
   constexpr int kMostFillers = 16;
   for (int i = 0; i < kMostFillers; ++i) {

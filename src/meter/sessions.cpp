@@ -56,8 +56,8 @@ Outcome Sessions::open(ItemState& state) {
       state.plan = hooks_.plan(state.item->path, desc);
       if (state.plan.kernels.size() != desc.kernels.size()) {
         throw Error(ErrorCode::kEngine, state.item->path + ": " + std::to_string(desc.kernels.size()) +
-                                            " commands in the schedule but " + std::to_string(state.plan.kernels.size()) +
-                                            " planned kernels");
+                                            " commands in the schedule but " +
+                                            std::to_string(state.plan.kernels.size()) + " planned kernels");
       }
       state.cold.resize(desc.kernels.size());
       state.hot.resize(desc.kernels.size());

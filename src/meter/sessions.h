@@ -42,12 +42,12 @@ class Sessions {
   bool any_started() const { return !started_.empty(); }
   /// True where so much is asked for already that the engine has no need to wait for the next request.
   bool is_busy() const;
-  /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost all
-  /// started runs are forgotten.
+  /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost
+  /// all started runs are forgotten.
   Visiting finish(RunSamples& samples, Outcome& outcome);
   void close(ItemState& state);
 
-  double engine_us() const { return engine_us_; }           ///< Inside runs of the engine so far.
+  double engine_us() const { return engine_us_; }  ///< Inside runs of the engine so far.
   std::int64_t bytes_touched() const { return bytes_touched_; }
 
  private:

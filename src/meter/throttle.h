@@ -13,8 +13,8 @@ class ThrottleWatch {
   /// `cpus`: processors that the engine is bound to; empty: all. `root`: see mmt/host.h.
   ThrottleWatch(const std::vector<int>& cpus, double max_celsius, const std::string& root = "");
 
-  /// True while an upper frequency limit is lower than at the start, a bound processor runs far below the frequency that
-  /// it has shown, or a sensor is too hot.
+  /// True while an upper frequency limit is lower than at the start, a bound processor runs far below the frequency
+  /// that it has shown, or a sensor is too hot.
   bool throttled();
 
  private:

@@ -69,9 +69,7 @@ struct Bench {
     throw Error(ErrorCode::kNotFound, "no profile of " + path);
   }
 
-  long visits_of(const std::string& path) const {
-    return std::count(engine.visits.begin(), engine.visits.end(), path);
-  }
+  long visits_of(const std::string& path) const { return std::count(engine.visits.begin(), engine.visits.end(), path); }
 };
 
 }  // namespace mmt::testing

@@ -48,8 +48,9 @@ class FolderTest : public ::testing::Test {
   }
 
   FolderReport run() {
-    return metering::meter_folder_with(hooks_, folder_.path(), engine_, options_, clock_,
-                                       [this](const MeterProgress& state) { last_ = state; }, stop_);
+    return metering::meter_folder_with(
+        hooks_, folder_.path(), engine_, options_, clock_, [this](const MeterProgress& state) { last_ = state; },
+        stop_);
   }
 
   std::vector<ModelProfile> journal() const {
@@ -198,8 +199,7 @@ TEST_F(FolderTest, OperatorsWithoutFilesAreCountedNotMeasured) {
 TEST_F(FolderTest, WholeModelsAreKnownByTheirFiles) {
   const auto models = list_models(folder_ / "models");
   EXPECT_EQ(models.size(), 12u);
-  FolderReport report =
-      metering::meter_models_with(hooks_, models, folder_ / "out", engine_, options_, clock_, {}, {});
+  FolderReport report = metering::meter_models_with(hooks_, models, folder_ / "out", engine_, options_, clock_, {}, {});
   EXPECT_EQ(report.result.measured, 12);
   report = metering::meter_models_with(hooks_, models, folder_ / "out", engine_, options_, clock_, {}, {});
   EXPECT_EQ(report.result.skipped, 12);

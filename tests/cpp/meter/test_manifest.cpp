@@ -88,10 +88,12 @@ TEST(Manifest, WrongContentNamesThePlace) {
   EXPECT_THAT(message_for(R"({"format":1,"operators":[],"mmt_version":3})"), HasSubstr("ops/ops.json: "));
   EXPECT_THAT(message_for(with_entry("3")), HasSubstr("/operators/0: expected an object"));
   EXPECT_THAT(message_for(with_entry(R"({"kind":"module","class":"A"})")), HasSubstr("'fingerprint' is missing"));
-  EXPECT_THAT(message_for(with_entry(R"({"fingerprint":"f","kind":"module","class":"A","inputs":[{"shape":[1,"x"]}]})")),
-              HasSubstr("/operators/0/inputs/0/shape/1: expected an integer, found string"));
-  EXPECT_THAT(message_for(with_entry(R"({"fingerprint":"f","kind":"module","class":"A","inputs":[{"shape":[9999999999]}]})")),
-              HasSubstr("9999999999 is out of range"));
+  EXPECT_THAT(
+      message_for(with_entry(R"({"fingerprint":"f","kind":"module","class":"A","inputs":[{"shape":[1,"x"]}]})")),
+      HasSubstr("/operators/0/inputs/0/shape/1: expected an integer, found string"));
+  EXPECT_THAT(
+      message_for(with_entry(R"({"fingerprint":"f","kind":"module","class":"A","inputs":[{"shape":[9999999999]}]})")),
+      HasSubstr("9999999999 is out of range"));
   EXPECT_THAT(message_for(with_entry(R"({"fingerprint":"f","kind":"module","class":"A","parameters":[]})")),
               HasSubstr("/operators/0/parameters: expected an object"));
 }

@@ -21,7 +21,8 @@ void add_a_dozen(Bench& bench) {
   for (int i = 0; i < 12; ++i) {
     const std::string name = "m" + std::to_string(i);
     const double us = 100.0 * (i + 1);
-    bench.add(name, {FakeKernel(name + "/conv", "Convolution", us, 1.5 * us), FakeKernel(name + "/relu", "ReLU", 10, 12)});
+    bench.add(name,
+              {FakeKernel(name + "/conv", "Convolution", us, 1.5 * us), FakeKernel(name + "/relu", "ReLU", 10, 12)});
   }
 }
 
@@ -62,9 +63,7 @@ TEST(Meter, DriftNoiseOutliersAndStealAreRemoved) {
   for (int i = 0; i < 12; ++i) bench.engine.model("m" + std::to_string(i)).noise = 0.02;
   bench.options.min_times = 24;
   // Slow drift of 4 %, and every second a fifth of a second that is 40 % slower with CPU time stolen.
-  bench.engine.set_drift([](double s) {
-    return (1 + 0.04 * std::sin(s)) * (std::fmod(s, 1.0) > 0.8 ? 1.4 : 1.0);
-  });
+  bench.engine.set_drift([](double s) { return (1 + 0.04 * std::sin(s)) * (std::fmod(s, 1.0) > 0.8 ? 1.4 : 1.0); });
   bench.engine.set_steal([](double s) { return std::fmod(s, 1.0) > 0.8 ? 0.3 : 0.0; });
   bench.run();
   // All rows stand on one scale: the ratio to the truth is the same for all of them.
@@ -131,8 +130,8 @@ TEST(Meter, SharedKernelsAreMeasuredOnce) {
     Bench bench;
     for (int i = 0; i < 10; ++i) {
       const std::string name = "p" + std::to_string(i);
-      bench.add(name, {FakeKernel("common", "Convolution", 200, 300), FakeKernel("also", "Pooling", 50, 60)}, false).noise =
-          0.02;
+      bench.add(name, {FakeKernel("common", "Convolution", 200, 300), FakeKernel("also", "Pooling", 50, 60)}, false)
+          .noise = 0.02;
     }
     bench.options.share_kernels = share;
     const MeterResult result = bench.run();
@@ -299,7 +298,8 @@ TEST(Duration, IsANumberWithAUnit) {
   EXPECT_EQ(parse_duration("10m"), 10min);
   EXPECT_EQ(parse_duration("1.5h"), 90min);
   EXPECT_EQ(parse_duration("250ms"), 250ms);
-  for (const char* text : {"", "s", "-3s", "3 days", "nan", "1e99h", "3s "}) EXPECT_THROW(parse_duration(text), Error) << text;
+  for (const char* text : {"", "s", "-3s", "3 days", "nan", "1e99h", "3s "})
+    EXPECT_THROW(parse_duration(text), Error) << text;
 }
 
 TEST(Meter, NothingToMeasureIsNoError) {

@@ -56,17 +56,17 @@ TEST_P(MeterFailures, OneModelFailsAndTheRunGoesOn) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Meter, MeterFailures,
-    ::testing::Values(Failure{"refused", ErrorCode::kEngine, true, 0}, Failure{"missing", ErrorCode::kNotFound, true, 0},
-                      Failure{"crash_at_open", ErrorCode::kCrashed, true, 0},
-                      Failure{"hang_at_open", ErrorCode::kTimeout, true, 0},
-                      Failure{"first_run", ErrorCode::kEngine, false, 0},
-                      Failure{"later_run", ErrorCode::kEngine, false, 9},
-                      Failure{"crash_at_first_run", ErrorCode::kCrashed, false, 0},
-                      Failure{"crash_later", ErrorCode::kCrashed, false, 12},
-                      Failure{"hang_later", ErrorCode::kTimeout, false, 12}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Meter, MeterFailures,
+                         ::testing::Values(Failure{"refused", ErrorCode::kEngine, true, 0},
+                                           Failure{"missing", ErrorCode::kNotFound, true, 0},
+                                           Failure{"crash_at_open", ErrorCode::kCrashed, true, 0},
+                                           Failure{"hang_at_open", ErrorCode::kTimeout, true, 0},
+                                           Failure{"first_run", ErrorCode::kEngine, false, 0},
+                                           Failure{"later_run", ErrorCode::kEngine, false, 9},
+                                           Failure{"crash_at_first_run", ErrorCode::kCrashed, false, 0},
+                                           Failure{"crash_later", ErrorCode::kCrashed, false, 12},
+                                           Failure{"hang_later", ErrorCode::kTimeout, false, 12}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(MeterTrouble, OneCrashIsForgiven) {
   Bench bench;
@@ -167,7 +167,8 @@ TEST(MeterTrouble, TwoModesAreFlagged) {
   bench.engine.set_drift([&](double) { return 1.0; });
   bench.engine.model("two").kernels[0].hot_us = 1000;
   bench.stop = [&] {
-    bench.engine.model("two").kernels[0].hot_us = bench.engine.model("two").kernels[0].cold_us = toggle++ % 2 ? 1000 : 1300;
+    bench.engine.model("two").kernels[0].hot_us = bench.engine.model("two").kernels[0].cold_us =
+        toggle++ % 2 ? 1000 : 1300;
     return false;
   };
   bench.run();
