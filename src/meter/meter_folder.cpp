@@ -82,8 +82,8 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
   }
   const auto all = static_cast<int>(items.size());
   if (!options.again) {
+    hooks.known_kernels = earlier.known_kernels(items, std::min(options.meter.min_times, options.meter.times));
     items = earlier.skip_done(items, options.retry_failed);
-    hooks.known_kernels = earlier.known_kernels();
   }
   const int skipped = all - static_cast<int>(items.size());
   if (meter_options.evict_bytes == 0) {

@@ -1,7 +1,5 @@
 #include "meter/resume.h"
 
-#include <set>
-
 #include "mmt/journal.h"
 #include "mmt/log.h"
 
@@ -20,7 +18,8 @@ EarlierRuns::EarlierRuns(const std::string& journal, const std::string& config_i
     const ModelProfile& profile = entry.profile;
     Row row{profile.file_sha256, profile.status, has_flag(profile.flags, "few"), profile.hot.median_us, {}};
     for (const KernelProfile& kernel : profile.kernels) {
-      if (kernel.kernel.role != KernelRole::kStub) row.kernels.push_back(kernel.kernel.signature.key);
+      if (kernel.kernel.role != KernelRole::kStub)
+        row.kernels.emplace_back(kernel.kernel.signature.key, kernel.cold.count);
     }
     rows_[{profile.fingerprint, profile.context}] = std::move(row);
   });
@@ -46,12 +45,18 @@ std::vector<MeterItem> EarlierRuns::skip_done(const std::vector<MeterItem>& item
   return left;
 }
 
-std::vector<std::string> EarlierRuns::known_kernels() const {
-  std::set<std::string> keys;
-  for (const auto& [identity, row] : rows_) {
-    if (row.status == "ok" && !row.few) keys.insert(row.kernels.begin(), row.kernels.end());
+std::vector<std::string> EarlierRuns::known_kernels(const std::vector<MeterItem>& items, int min_times) const {
+  std::map<std::string, int> samples;
+  for (const MeterItem& item : items) {
+    const Row* row = find(item);
+    if (row == nullptr || row->status != "ok" || row->few) continue;
+    for (const auto& [key, count] : row->kernels) samples[key] += count;
   }
-  return {keys.begin(), keys.end()};
+  std::vector<std::string> keys;
+  for (const auto& [key, count] : samples) {
+    if (count >= min_times) keys.push_back(key);
+  }
+  return keys;
 }
 
 double EarlierRuns::hot_us(const MeterItem& item) const {

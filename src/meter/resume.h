@@ -19,8 +19,9 @@ class EarlierRuns {
   /// removed unless `retry_failed`.
   std::vector<MeterItem> skip_done(const std::vector<MeterItem>& items, bool retry_failed) const;
 
-  /// Kernels that finished items know well enough.
-  std::vector<std::string> known_kernels() const;
+  /// Kernels of which the finished ones among these items hold at least `min_times` samples. Rows of other models do
+  /// not count (the table leaves out what the folder does not list), nor do rows that are about to be replaced.
+  std::vector<std::string> known_kernels(const std::vector<MeterItem>& items, int min_times) const;
 
   /// Median of the item's hot runs on the common scale; 0 where it was not measured.
   double hot_us(const MeterItem& item) const;
@@ -30,7 +31,7 @@ class EarlierRuns {
     std::string file_sha256, status;
     bool few = false;
     double hot_us = 0;
-    std::vector<std::string> kernels;
+    std::vector<std::pair<std::string, int>> kernels;  ///< Key and number of samples.
   };
   const Row* find(const MeterItem& item) const;
 

@@ -145,6 +145,35 @@ TEST_F(FolderTest, RowsThatABudgetLeftThinAreMeasuredAgain) {
   for (const auto& [name, text] : flags) EXPECT_EQ(text, "") << name;
 }
 
+TEST_F(FolderTest, KernelsAreKnownOnlyFromModelsThatTheFolderStillLists) {
+  run();
+  // A new operator has the same kernel as an old one; in another folder's list the old one would be gone.
+  add_operator(6);
+  const std::string file = folder_ / "models/f6.packed.mnn";
+  engine_.program(file, testing::fake_model({FakeKernel("f0packed", "Convolution", 100, 150)}));
+  write_manifest(folder_.path(), manifest_);
+  run();
+  EXPECT_EQ(journal().back().fingerprint, "f6");
+  const auto own_samples = [&] {
+    for (const ModelProfile& profile : journal()) {
+      if (profile.fingerprint == "f6" && profile.context == "packed") return profile.kernels[0].cold.count;
+    }
+    return -1;
+  };
+  EXPECT_EQ(own_samples(), 0);
+
+  std::filesystem::remove(folder_ / kJournalName);
+  manifest_.operators.pop_back();
+  write_manifest(folder_.path(), manifest_);
+  run();
+  manifest_.operators.erase(manifest_.operators.begin());
+  add_operator(6);
+  engine_.program(file, testing::fake_model({FakeKernel("f0packed", "Convolution", 100, 150)}));
+  write_manifest(folder_.path(), manifest_);
+  run();
+  EXPECT_GT(own_samples(), 0);
+}
+
 TEST_F(FolderTest, MissingAndDamagedFilesAreFailedRows) {
   std::filesystem::remove(folder_ / "models/f1.plain.mnn");
   std::ofstream(folder_ / "models/f2.packed.mnn") << "longer than before, much longer";
