@@ -52,10 +52,12 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Accuracy",
         "",
-        "Made by `make bench-accuracy`; the figures are those of its last run. No whole model was used to fit anything per table; the "
-        "constants of the cache model (docs/design.md) were set once while looking at other variants of these two spaces.",
+        "Made by `make bench-accuracy`; the figures are those of its last run. No whole model was used to fit anything "
+        "per table; the constants of the cache model (docs/design.md) were set once while looking at other variants of "
+        "these two spaces.",
         "",
-        "| set | models | MAPE | bias | max | within 5 % | inside the 95 % interval | noise floor (MAPE) | target MAPE / max | met |",
+        "| set | models | MAPE | bias | max | within 5 % | inside the 95 % interval | noise floor (MAPE) | "
+        "target MAPE / max | met |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():
@@ -64,8 +66,10 @@ def page(results: dict[str, dict[str, Any]]) -> str:
             target[1], 1.2 * floor["max_pct"]
         )
         lines.append(
-            f"| {name} | {metrics['count']} | {metrics['mape_pct']:.2f} % | {metrics['bias_pct']:+.2f} % | {metrics['max_pct']:.2f} % | "
-            f"{100 * metrics['within_5pct']:.0f} % | {100 * result['inside_interval']:.0f} % | {floor['mape_pct']:.2f} % | "
+            f"| {name} | {metrics['count']} | {metrics['mape_pct']:.2f} % | {metrics['bias_pct']:+.2f} % | "
+            f"{metrics['max_pct']:.2f} % | "
+            f"{100 * metrics['within_5pct']:.0f} % | {100 * result['inside_interval']:.0f} % | "
+            f"{floor['mape_pct']:.2f} % | "
             f"{target[0]} % / {target[1]} % | {'yes' if met else 'no'} |"
         )
     lines += [

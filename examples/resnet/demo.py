@@ -55,8 +55,12 @@ def main() -> int:
         generate_ops_list(HERE / "ops.yaml", options.ops)
     with step("meter them"):
         metered = meter_ops(options.ops, times=options.times, threads=options.threads, budget=BUDGET)
-        print(f"{metered.measured} models of operators in {metered.rounds} rounds, {100 * metered.engine_share:.0f} % of the time inside the engine; "
-              f"{metered.kernels_shared} of {metered.kernels_total} kernels were measured already as part of another operator")
+        print(
+            f"{metered.measured} models of operators in {metered.rounds} rounds, "
+            f"{100 * metered.engine_share:.0f} % of the time inside the engine; "
+            f"{metered.kernels_shared} of {metered.kernels_total} kernels were measured already as part "
+            f"of another operator"
+        )
     with step("predict all variants"):
         space = LatencySpace(build, SLOTS, INPUT_SHAPE, options.ops)
         configs = list(configurations())
@@ -68,7 +72,9 @@ def main() -> int:
     with step(f"measure {CHECKED} of them, in the same rounds as the operators"):
         chosen = np.random.default_rng(options.seed).choice(len(configs), CHECKED, replace=False)
         models = [(model_name(configs[index]), build(configs[index])) for index in sorted(chosen)]
-        report = validate(options.ops, models, INPUT_SHAPE, threads=options.threads, rounds=12, runs=5, split=False, with_ops=True)
+        report = validate(
+            options.ops, models, INPUT_SHAPE, threads=options.threads, rounds=12, runs=5, split=False, with_ops=True
+        )
         print(report.to_text())
 
     print("\n== time of each step")

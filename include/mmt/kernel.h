@@ -17,10 +17,10 @@ namespace mmt {
 ///   Convolution{kernel=3x3,stride=1x1,pad=1x1,dilate=1x1,group=1,relu} [1,64,56,56]nc4hw4 -> [1,64,56,56]nc4hw4
 /// The key is identity_hex(text).
 struct KernelSignature {
-  std::string type;        ///< "Convolution"
-  std::string attributes;  ///< "kernel=3x3,stride=1x1,…", sorted, empty where there are none.
-  std::string text;        ///< The whole text form.
-  std::string key;         ///< 32 hexadecimal digits.
+  std::string type;               ///< "Convolution"
+  std::string attributes;         ///< "kernel=3x3,stride=1x1,…", sorted, empty where there are none.
+  std::string text;               ///< The whole text form.
+  std::string key;                ///< 32 hexadecimal digits.
   std::int64_t weight_bytes = 0;  ///< Constant data that the kernel reads (weights, bias).
   std::int64_t input_bytes = 0;   ///< Activations read.
   std::int64_t output_bytes = 0;  ///< Activations written.
@@ -46,9 +46,10 @@ struct PortDesc {
   std::vector<int> shape;
   std::string dtype;
   Layout layout = Layout::kNchw;  ///< Input: the layout that the body wants. Output: the layout that the body makes.
-  std::string edge_kind;          ///< Output: what made it. Input: what reads it, if one kernel alone. "convolution", "binary", "raster", "relu", "relu6", "batch_norm", "other".
-  bool has_activation = false;    ///< Output: the making kernel already carries a fused activation.
-  bool through = false;           ///< Output: a bare input or a view of it, no kernel made it.
+  std::string edge_kind;  ///< Output: what made it. Input: what reads it, if one kernel alone. "convolution", "binary",
+                          ///< "raster", "relu", "relu6", "batch_norm", "other".
+  bool has_activation = false;  ///< Output: the making kernel already carries a fused activation.
+  bool through = false;         ///< Output: a bare input or a view of it, no kernel made it.
 };
 
 /// A `.mnn` file's schedule, attributed.

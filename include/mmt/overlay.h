@@ -13,7 +13,9 @@ struct FreshTimes {
   double cold_us = 0, hot_us = 0, cold_se_us = 0, hot_se_us = 0;
 };
 
-/// `base` with the times of the kernels in `fresh` replaced; everything else as it is. Kernels that `base` lacks stay absent.
-std::shared_ptr<LatencyTable> overlay(std::shared_ptr<LatencyTable> base, std::unordered_map<std::string, FreshTimes> fresh);
+/// `base` with the times of the kernels in `fresh` replaced; everything else as it is. Kernels that `base` lacks stay
+/// absent.
+std::shared_ptr<LatencyTable> overlay(std::shared_ptr<LatencyTable> base,
+                                      std::unordered_map<std::string, FreshTimes> fresh);
 
 }  // namespace mmt

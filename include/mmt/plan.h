@@ -14,7 +14,8 @@
 
 namespace mmt {
 
-/// One kernel of a plan. `signature.key` finds its row; where the table has none, the bytes and the text serve to estimate it.
+/// One kernel of a plan. `signature.key` finds its row; where the table has none, the bytes and the text serve to
+/// estimate it.
 struct PlanKernel {
   KernelSignature signature;
   int node = -1;        ///< Index into ModelPlan::nodes: whose time it is.
@@ -35,18 +36,18 @@ struct PlanNode {
 
 /// Something that the table does not hold.
 struct MissingRow {
-  std::string what;     ///< Class or kernel type.
-  std::string detail;   ///< Parameters and shapes, or the kernel's text.
-  std::string cure;     ///< What to add, for example YAML lines.
+  std::string what;    ///< Class or kernel type.
+  std::string detail;  ///< Parameters and shapes, or the kernel's text.
+  std::string cure;    ///< What to add, for example YAML lines.
   int node = -1;
 };
 
 struct ModelPlan {
   std::vector<PlanNode> nodes;
-  std::vector<PlanKernel> kernels;   ///< In execution order.
+  std::vector<PlanKernel> kernels;  ///< In execution order.
   std::vector<MissingRow> missing;
-  std::vector<std::string> doubts;   ///< Why the kernel list may differ from the engine's own schedule; empty: sure.
-  bool exact = false;                ///< From the engine's schedule.
+  std::vector<std::string> doubts;  ///< Why the kernel list may differ from the engine's own schedule; empty: sure.
+  bool exact = false;               ///< From the engine's schedule.
   std::int64_t weight_bytes = 0;
   std::int64_t file_bytes = 0;
   double memory_mib = 0;

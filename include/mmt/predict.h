@@ -12,19 +12,19 @@ namespace mmt {
 /// The time of one kernel of a prediction.
 struct KernelCost {
   double us = 0;
-  double se_us = 0;        ///< Standard error from the table's own noise.
+  double se_us = 0;  ///< Standard error from the table's own noise.
   double hot_us = 0, cold_us = 0;
   bool estimated = false;  ///< No row in the table.
 };
 
 /// Sums that stay the same when plans are put together: what a search space adds up per choice.
 struct PlanSums {
-  double hot_us = 0;             ///< Σ hot.
-  double cold_extra_us = 0;      ///< Σ of what is cold inside a model too: of kernels, their overhead and the run's.
-  double kernels = 0;            ///< Number of kernels.
-  double footprint_bytes = 0;    ///< Bytes that one run touches: weights once, activations once.
-  double variance_us2 = 0;       ///< Σ se².
-  double estimated_us = 0;       ///< Part of the sum that has no row.
+  double hot_us = 0;           ///< Σ hot.
+  double cold_extra_us = 0;    ///< Σ of what is cold inside a model too: of kernels, their overhead and the run's.
+  double kernels = 0;          ///< Number of kernels.
+  double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, activations once.
+  double variance_us2 = 0;     ///< Σ se².
+  double estimated_us = 0;     ///< Part of the sum that has no row.
 };
 
 struct Prediction {
@@ -41,8 +41,10 @@ struct Prediction {
 
 /// The constants that turn sums into a latency; all of them come from the table.
 struct CostModel {
-  double run_overhead_us = 0, kernel_overhead_us = 0;      ///< Hot.
-  double cold_run_extra_us = 0, cold_kernel_extra_us = 0;  ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
+  double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
+  double cold_run_extra_us = 0,
+         cold_kernel_extra_us =
+             0;  ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double l2_bytes = 0, l3_bytes = 0;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
   double model_share = 0.012;
@@ -53,8 +55,8 @@ struct CostModel {
   /// λ for a run that touches that many bytes.
   double cold_share(double footprint_bytes) const;
   double latency_us(const PlanSums& sums) const;
-  /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, its activations were written just
-  /// before, unless they are too large for the core's cache in a run that is too large for the shared one.
+  /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, its activations were written
+  /// just before, unless they are too large for the core's cache in a run that is too large for the shared one.
   double still_cold(const KernelSignature& kernel, double footprint_bytes) const;
   /// How much of what a run touches lies beyond the shared cache, 0…1.
   double out_of_l3(double footprint_bytes) const;

@@ -58,9 +58,10 @@ struct OperatorRow {
 struct ConfigRow {
   std::string config_id;
   Provenance run;
-  double run_overhead_us = 0, kernel_overhead_us = 0;            ///< Hot.
-  double cold_run_overhead_us = 0, cold_kernel_overhead_us = 0;  ///< Cold: the engine's own bookkeeping is cold as well.
-  double overhead_residual = 0;  ///< Median absolute relative residual of that fit.
+  double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
+  double cold_run_overhead_us = 0,
+         cold_kernel_overhead_us = 0;  ///< Cold: the engine's own bookkeeping is cold as well.
+  double overhead_residual = 0;        ///< Median absolute relative residual of that fit.
   std::int64_t operators = 0, kernels = 0;
 };
 

@@ -11,21 +11,21 @@
 namespace mmt {
 
 struct TruthOptions {
-  int rounds = 24;            ///< Visits of each model.
-  int runs = 8;               ///< Timed back-to-back runs per visit.
-  int warm_runs = 3;          ///< Runs before them that are not counted: a model needs some until its data lies where it stays.
+  int rounds = 24;    ///< Visits of each model.
+  int runs = 8;       ///< Timed back-to-back runs per visit.
+  int warm_runs = 3;  ///< Runs before them that are not counted: a model needs some until its data lies where it stays.
   std::uint64_t seed = 1;
-  double max_steal = 0.02;    ///< A visit with more is made again, at most `max_retries` times.
+  double max_steal = 0.02;  ///< A visit with more is made again, at most `max_retries` times.
   int max_retries = 3;
-  bool profile = false;       ///< Also the times of each kernel inside the model.
+  bool profile = false;  ///< Also the times of each kernel inside the model.
 };
 
 /// One model's truth. The halves (even and odd rounds, on one drift scale) tell the noise floor.
 struct Truth {
   std::string fingerprint;
   std::string label;
-  std::string reason;               ///< Not empty: it could not be measured, and why.
-  Summary total;                    ///< Of the visits' medians.
+  std::string reason;  ///< Not empty: it could not be measured, and why.
+  Summary total;       ///< Of the visits' medians.
   double half_a_us = 0, half_b_us = 0;
   double memory_mib = 0;
   double resident_mib = 0;
@@ -47,7 +47,8 @@ struct TruthReport {
 /// Measures `models` in rounds of random order on fresh input. Every model keeps its own session open meanwhile.
 /// `companions`: operators that are visited in the same rounds, cold and hot, kernel by kernel, so that a table and the
 /// truth share one drift scale. A model or operator that fails is reported or left out; the others go on.
-TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
-                          const TruthOptions& options, Clock& clock, const ProgressHook& progress = {}, const StopHook& stop = {});
+TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models,
+                          const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
+                          const ProgressHook& progress = {}, const StopHook& stop = {});
 
 }  // namespace mmt

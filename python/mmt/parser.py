@@ -47,9 +47,8 @@ def describe_missing(prediction: Prediction, table: Any, limit: int = 10) -> str
     for row in prediction.missing[:limit]:
         node = nodes[row["node"]] if 0 <= row["node"] < len(nodes) else None
         shapes = "" if node is None else f" on {node['input_shapes']}"
-        lines.append(
-            f"  {row['what']}{row['detail'] if node is not None and prediction.how == 'composed' else ' ' + row['detail']}{shapes}"
-        )
+        gap = "" if node is not None and prediction.how == "composed" else " "
+        lines.append(f"  {row['what']}{gap}{row['detail']}{shapes}")
         if node is None or prediction.how == "exact":
             continue
         for near in table.nearest_operators(row["what"], node["arguments"], node["input_shapes"], 2):

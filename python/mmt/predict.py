@@ -84,7 +84,7 @@ class Prediction:
 
 
 def open_table(table: Any) -> Any:
-    """A LatencyTable from a path (folder, latency.db, meta_latency.pkl as older scripts say) or from one that is open."""
+    """A LatencyTable from a path (a folder, latency.db, or meta_latency.pkl as older scripts say) or an open one."""
     return table if isinstance(table, LatencyTable) else LatencyTable.open(str(table))
 
 

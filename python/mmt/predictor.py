@@ -46,8 +46,9 @@ def _features(prediction: Prediction, types: Sequence[str]) -> list[float]:
     ]
 
 
-class latency_predictor:  # noqa: N801  The name that users of latency tables know.
-    """A calibrated predictor: `ops` is a folder, table path or LatencyTable; `data` (model, shape, measured ms) triples.
+class latency_predictor:
+    """A calibrated predictor: `ops` is a folder, table path or LatencyTable; `data` triples of model, shape and
+    measured milliseconds.
 
     Raises MmtError('invalid_argument') for no data or times that are not positive.
     """
@@ -149,6 +150,7 @@ class latency_predictor:  # noqa: N801  The name that users of latency tables kn
         if config_id != predictor.table.config["config_id"]:
             raise mmt_error(
                 "invalid_argument",
-                f"{path}: was made for configuration {config_id}, the table is {predictor.table.config['config_id']}; calibrate again",
+                f"{path}: was made for configuration {config_id}, the table is "
+                f"{predictor.table.config['config_id']}; calibrate again",
             )
         return predictor

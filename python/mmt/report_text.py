@@ -31,8 +31,9 @@ def _shapes(shapes: list[list[int]]) -> str:
 def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> str:
     """Operators of a prediction with latency, share and where their time was found."""
     nodes = prediction.nodes
+    low, high = prediction.interval_us
     text = Table(
-        title=f"{prediction.latency_ms:.3f} ms  [{prediction.interval_us[0] / 1e3:.3f}, {prediction.interval_us[1] / 1e3:.3f}]  {prediction.how}",
+        title=f"{prediction.latency_ms:.3f} ms  [{low / 1e3:.3f}, {high / 1e3:.3f}]  {prediction.how}",
         title_justify="left",
     )
     for name in ("operator", "module", "input", "output"):

@@ -4,9 +4,9 @@
     space.latency_us(space.sample(1_000_000))       # NumPy in, NumPy out
     space.fastest(10); space.within(20_000.0); space.pareto(configs, scores)
 
-A space is compiled once: the model of the first choices, one model per further choice of a slot, and, where the parts do
-not simply add up, one model per pair of choices of neighbouring slots (layouts differ at their border). Everything after
-that is C++ over arrays. Configurations are rows of choice indices, one column per slot, in the order of `slots`.
+A space is compiled once: the model of the first choices, one model per further choice of a slot, and, where the parts
+do not simply add up, one model per pair of choices of neighbouring slots (layouts differ at their border). Everything
+after that is C++ over arrays. Configurations are rows of choice indices, one column per slot, in the order of `slots`.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class LatencySpace:
         return self._arrays.latency_us(rows)
 
     def latencies(self) -> np.ndarray:
-        """Latencies of all configurations in microseconds, in the order of `enumerate` (the last slot changes fastest)."""
+        """Latencies of all configurations in microseconds, in the order of `enumerate`: last slot fastest."""
         return self._arrays.enumerate_latency_us(0, self.size)
 
     def enumerate(self, first: int = 0, count: int | None = None) -> np.ndarray:
@@ -168,7 +168,8 @@ class LatencySpace:
             )
             if not complete and len(rows) == 0:
                 raise ValueError(
-                    f"no configuration was found within {budget_us} us{' and the limits' if limits else ''}; the fastest takes "
+                    f"no configuration was found within {budget_us} us{' and the limits' if limits else ''}; "
+                    f"the fastest takes "
                     f"{self.fastest(1)[1][0]:.1f} us"
                 )
             return rows

@@ -112,15 +112,17 @@ def validate(
     """Measures `models`, predicts them from the table of `ops_dir`, and compares.
 
     `inputs`: one shape, a list of shapes, or a dictionary name -> shape(s) where models differ. `threads`: None takes
-    the table's. `with_ops`: visits the operators in the same rounds and predicts from these times, so that a machine whose
-    speed changed since the table was measured does not count as an error of the prediction. `exporter`: "mmt" or "torch", what converts the measured models. Models that cannot be converted or
-    measured are listed in `failed`. Raises MmtError where the table cannot be used.
+    the table's. `with_ops`: visits the operators in the same rounds and predicts from these times, so that a machine
+    whose speed changed since the table was measured does not count as an error of the prediction. `exporter`: "mmt" or
+    "torch", what converts the measured models. Models that cannot be converted or measured are listed in `failed`.
+    Raises MmtError where the table cannot be used.
     """
     table = open_table(ops_dir)
     config = dict(table.config["run"]["config"])
     if threads is not None and threads != config["threads"]:
         raise _core.MmtError(
-            f"{table.path} was measured with {config['threads']} thread(s), not {threads}: meter it with --threads {threads} first"
+            f"{table.path} was measured with {config['threads']} thread(s), not {threads}: "
+            f"meter it with --threads {threads} first"
         )
     engine = engine or engine_for(table)
     failed: list[dict[str, str]] = []
@@ -169,7 +171,7 @@ def validate(
 
 
 def operators_with(table: Any, keys: set[str]) -> list[tuple[str, str, list[tuple[float, float]]]]:
-    """The fewest operator files of the table's folder, greedily, that contain these kernels: (label, path, input ranges)."""
+    """The fewest operator files, greedily, that contain these kernels: (label, path, input ranges)."""
     from mmt.manifest import read_manifest
 
     folder = Path(table.folder)
@@ -211,7 +213,7 @@ def _inputs_of(inputs: Any, name: str) -> Any:
     return inputs[name] if isinstance(inputs, dict) else inputs
 
 
-def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[str, Path]:  # noqa: ANN001
+def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[str, Path]:
     from mmt.torch_side.closing import tensor_specs
     from mmt.torch_side.convert import onnx_to_mnn
     from mmt.torch_side.export import to_onnx, torch_to_onnx
@@ -226,7 +228,7 @@ def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[
                 path,
             )
             paths[name] = path
-        except Exception as error:  # noqa: BLE001  Any model may fail in its own way; it is one failed row.
+        except Exception as error:
             failed.append({"name": name, "reason": f"conversion: {type(error).__name__}: {error}"})
         if progress:
             progress("converting", index + 1, len(models))

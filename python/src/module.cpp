@@ -28,10 +28,10 @@ NB_MODULE(_core, m) {
     }
   });
 
-#define MMT_AREA(area)                                  \
-  {                                                     \
-    nb::module_ submodule = m.def_submodule(#area);     \
-    bind_##area(submodule);                             \
+#define MMT_AREA(area)                              \
+  {                                                 \
+    nb::module_ submodule = m.def_submodule(#area); \
+    bind_##area(submodule);                         \
   }
 #include "areas.inc"
 #undef MMT_AREA

@@ -114,11 +114,12 @@ void bind_predict(nb::module_& m) {
       .def_prop_ro("file_bytes", [](const Result& r) { return r.plan.file_bytes; })
       .def_prop_ro("memory_mib", [](const Result& r) { return r.plan.memory_mib; })
       .def_prop_ro("mflops", [](const Result& r) { return r.plan.mflops; })
-      .def_prop_ro("estimated_kernels", [](const Result& r) {
-        int count = 0;
-        for (const mmt::KernelCost& cost : r.prediction.kernels) count += cost.estimated ? 1 : 0;
-        return count;
-      })
+      .def_prop_ro("estimated_kernels",
+                   [](const Result& r) {
+                     int count = 0;
+                     for (const mmt::KernelCost& cost : r.prediction.kernels) count += cost.estimated ? 1 : 0;
+                     return count;
+                   })
       .def_prop_ro("sums", &sums_row)
       .def("nodes", &node_rows, "One dictionary per operator or function of the model.")
       .def("kernels", &kernel_rows, "One dictionary per kernel, in execution order.")
@@ -126,25 +127,32 @@ void bind_predict(nb::module_& m) {
       .def("plan_json", [](const Result& r) { return mmt::write_plan(r.plan); });
 
   m.def(
-      "cost_model", [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
+      "cost_model",
+      [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
       "The constants that turn sums into a latency, of a table's configuration.");
   m.def(
       "overlay",
-      [](const std::shared_ptr<mmt::LatencyTable>& table, const std::map<std::string, std::tuple<double, double, double, double>>& fresh) {
+      [](const std::shared_ptr<mmt::LatencyTable>& table,
+         const std::map<std::string, std::tuple<double, double, double, double>>& fresh) {
         std::unordered_map<std::string, mmt::FreshTimes> times;
-        for (const auto& [key, t] : fresh) times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
+        for (const auto& [key, t] : fresh)
+          times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
         return mmt::overlay(table, std::move(times));
       },
-      "table"_a, "fresh"_a, "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds.");
+      "table"_a, "fresh"_a,
+      "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds.");
   m.def(
       "predict_trace",
       [](const std::string& trace_json, const std::shared_ptr<mmt::LatencyTable>& table) {
         return predict_plan(mmt::compose(mmt::read_trace(trace_json), *table), *table);
       },
-      "trace_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(), "Composes the plan of a trace and predicts it.");
+      "trace_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(),
+      "Composes the plan of a trace and predicts it.");
   m.def(
       "predict_plan_json",
-      [](const std::string& plan_json, const std::shared_ptr<mmt::LatencyTable>& table) { return predict_plan(mmt::read_plan(plan_json), *table); },
+      [](const std::string& plan_json, const std::shared_ptr<mmt::LatencyTable>& table) {
+        return predict_plan(mmt::read_plan(plan_json), *table);
+      },
       "plan_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(), "Predicts a stored plan.");
   m.def(
       "exact_plan_json",
@@ -154,5 +162,6 @@ void bind_predict(nb::module_& m) {
         return mmt::write_plan(mmt::exact_plan(engine, path, options));
       },
       "engine"_a, "path"_a, "shapes"_a = std::vector<std::vector<int>>{}, nb::call_guard<nb::gil_scoped_release>(),
-      "The plan of a .mnn file by the engine's own schedule, as JSON; nothing is executed. `shapes`: to resize inputs to.");
+      "The plan of a .mnn file by the engine's own schedule, as JSON; nothing is executed. `shapes`: to resize inputs "
+      "to.");
 }

@@ -60,8 +60,8 @@ nb::dict to_dict(const mmt::Truth& truth) {
 void bind_truth(nb::module_& m) {
   m.def(
       "measure",
-      [](mmt::Engine& engine, const std::vector<Subject>& models, const std::vector<Subject>& companions, int rounds, int runs,
-         std::uint64_t seed, bool profile, nb::object on_progress) {
+      [](mmt::Engine& engine, const std::vector<Subject>& models, const std::vector<Subject>& companions, int rounds,
+         int runs, std::uint64_t seed, bool profile, nb::object on_progress) {
         mmt::TruthOptions options;
         options.rounds = rounds;
         options.runs = runs;
@@ -79,16 +79,17 @@ void bind_truth(nb::module_& m) {
         mmt::TruthReport report;
         {
           const nb::gil_scoped_release release;
-          report = mmt::measure_truth(engine, to_items(models, "model"), to_items(companions, "plain"), options, mmt::system_clock(), progress,
-                                      [&] { return interrupted; });
+          report = mmt::measure_truth(engine, to_items(models, "model"), to_items(companions, "plain"), options,
+                                      mmt::system_clock(), progress, [&] { return interrupted; });
         }
         if (interrupted) throw nb::python_error();
         nb::list rows;
         for (const mmt::Truth& truth : report.models) rows.append(to_dict(truth));
         nb::dict kernels;
         for (const mmt::FreshKernel& kernel : report.kernels) {
-          kernels[kernel.key.c_str()] = nb::make_tuple(kernel.cold.median_us, kernel.hot.median_us, mmt::median_standard_error(kernel.cold),
-                                                       mmt::median_standard_error(kernel.hot));
+          kernels[kernel.key.c_str()] =
+              nb::make_tuple(kernel.cold.median_us, kernel.hot.median_us, mmt::median_standard_error(kernel.cold),
+                             mmt::median_standard_error(kernel.hot));
         }
         nb::dict result;
         result["models"] = rows;
@@ -97,7 +98,9 @@ void bind_truth(nb::module_& m) {
         return result;
       },
       "engine"_a, "models"_a, "companions"_a, "rounds"_a, "runs"_a, "seed"_a, "profile"_a, "on_progress"_a = nb::none(),
-      "Measures .mnn files in rounds of random order; models and companions: (label, path, ranges) with one (low, high) per input, or none.\n"
-      "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), and the drift per\n"
+      "Measures .mnn files in rounds of random order; models and companions: (label, path, ranges) with one (low, "
+      "high) per input, or none.\n"
+      "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), "
+      "and the drift per\n"
       "round. Times in microseconds.");
 }

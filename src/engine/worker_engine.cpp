@@ -134,9 +134,7 @@ class WorkerSession final : public Session {
 
   const SessionDesc& desc() const override { return desc_; }
 
-  RunSamples run(const RunRequest& request) override {
-    return samples_of(call(run_frame(request), "a run"));
-  }
+  RunSamples run(const RunRequest& request) override { return samples_of(call(run_frame(request), "a run")); }
 
   void start(const RunRequest& request) override {
     require_current();

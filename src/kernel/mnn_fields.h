@@ -21,10 +21,10 @@ enum class FieldKind : std::uint8_t {
 struct Table;
 
 struct Field {
-  std::uint16_t id;       ///< Position in the table, from 0.
-  const char* name;       ///< As in signatures; nullptr: verified and counted, not named.
+  std::uint16_t id;  ///< Position in the table, from 0.
+  const char* name;  ///< As in signatures; nullptr: verified and counted, not named.
   FieldKind kind;
-  double fallback = 0;    ///< Value of an absent scalar.
+  double fallback = 0;  ///< Value of an absent scalar.
   const Table* table = nullptr;
 };
 

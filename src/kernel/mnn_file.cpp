@@ -15,7 +15,14 @@ namespace {
 
 // Fields of the two outer tables (positions, from 0).
 enum : std::uint16_t { kNetOps = 3, kNetOutputs = 4, kNetTensorNames = 7 };
-enum : std::uint16_t { kOpInputs = 0, kOpParameterType = 1, kOpParameters = 2, kOpName = 3, kOpOutputs = 4, kOpType = 5 };
+enum : std::uint16_t {
+  kOpInputs = 0,
+  kOpParameterType = 1,
+  kOpParameters = 2,
+  kOpName = 3,
+  kOpOutputs = 4,
+  kOpType = 5
+};
 
 // Deep enough for every real file; a bound for hostile ones.
 constexpr unsigned kMaxDepth = 32;
@@ -59,8 +66,8 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorCode::kCorrupt, where_ + ": not a readable .mnn model: " + (place_.empty() ? "" : place_ + ": ") + what +
-                                         "; convert the model again");
+    throw Error(ErrorCode::kCorrupt, where_ + ": not a readable .mnn model: " + (place_.empty() ? "" : place_ + ": ") +
+                                         what + "; convert the model again");
   }
   void check(bool ok, const char* what) const {
     if (!ok) fail(what);
@@ -152,10 +159,14 @@ class Reader {
 
   void read_field(const flatbuffers::Table* table, const Field& field, OpNode& node) {
     switch (field.kind) {
-      case FieldKind::kInt32: return add(node, field, scalar<std::int32_t>(table, field.id, static_cast<int>(field.fallback)));
-      case FieldKind::kInt8: return add(node, field, scalar<std::int8_t>(table, field.id, static_cast<std::int8_t>(field.fallback)));
-      case FieldKind::kBool: return add(node, field, scalar<std::uint8_t>(table, field.id, field.fallback != 0) != 0);
-      case FieldKind::kFloat: return add(node, field, scalar<float>(table, field.id, static_cast<float>(field.fallback)));
+      case FieldKind::kInt32:
+        return add(node, field, scalar<std::int32_t>(table, field.id, static_cast<int>(field.fallback)));
+      case FieldKind::kInt8:
+        return add(node, field, scalar<std::int8_t>(table, field.id, static_cast<std::int8_t>(field.fallback)));
+      case FieldKind::kBool:
+        return add(node, field, scalar<std::uint8_t>(table, field.id, field.fallback != 0) != 0);
+      case FieldKind::kFloat:
+        return add(node, field, scalar<float>(table, field.id, static_cast<float>(field.fallback)));
       case FieldKind::kIntVector:
         if (const auto* list = vector<std::int32_t>(table, field.id); list != nullptr && list->size() > 0) {
           std::string text;
@@ -164,10 +175,12 @@ class Reader {
         }
         return;
       case FieldKind::kFloatVector:
-        if (const auto* list = vector<std::int32_t>(table, field.id)) node.constant_bytes += 4 * static_cast<std::int64_t>(list->size());
+        if (const auto* list = vector<std::int32_t>(table, field.id))
+          node.constant_bytes += 4 * static_cast<std::int64_t>(list->size());
         return;
       case FieldKind::kByteVector:
-        if (const auto* list = vector<std::uint8_t>(table, field.id)) node.constant_bytes += static_cast<std::int64_t>(list->size());
+        if (const auto* list = vector<std::uint8_t>(table, field.id))
+          node.constant_bytes += static_cast<std::int64_t>(list->size());
         return;
       case FieldKind::kTable:
         if (const auto* at = follow(table, field.id)) parameters(at, *field.table, node);
@@ -207,7 +220,8 @@ Graph read_graph(const std::string& path) {
   // FlatBuffers' scalars are read where they lie, so the image must be aligned for the widest of them.
   std::vector<std::uint64_t> image((static_cast<std::size_t>(size) + 7) / 8);
   file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(image.data()), size)) throw Error(ErrorCode::kIo, path + ": reading stopped early");
+  if (!file.read(reinterpret_cast<char*>(image.data()), size))
+    throw Error(ErrorCode::kIo, path + ": reading stopped early");
   return parse_graph(reinterpret_cast<const std::uint8_t*>(image.data()), static_cast<std::size_t>(size), path);
 }
 

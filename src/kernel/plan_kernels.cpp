@@ -20,8 +20,9 @@ std::size_t position_of(const std::vector<TensorDesc>& tensors, std::int64_t id)
 
 /// A Raster that only changes the layout of one whole tensor.
 bool is_layout_change(const KernelDesc& kernel) {
-  return kernel.type == "Raster" && kernel.inputs.size() == 1 && kernel.outputs.size() == 1 && kernel.regions.size() == 1 &&
-         kernel.inputs[0].shape == kernel.outputs[0].shape && kernel.inputs[0].layout != kernel.outputs[0].layout;
+  return kernel.type == "Raster" && kernel.inputs.size() == 1 && kernel.outputs.size() == 1 &&
+         kernel.regions.size() == 1 && kernel.inputs[0].shape == kernel.outputs[0].shape &&
+         kernel.inputs[0].layout != kernel.outputs[0].layout;
 }
 
 std::string edge_kind(const std::string& type, const std::string& attributes) {
@@ -101,7 +102,8 @@ class Planner {
       plan_.outputs[sink].layout = kernel.inputs[0].layout;
       return;
     }
-    // Only the conversion of the bare input: one of a stub's output belongs to the body, it happens inside a network too.
+    // Only the conversion of the bare input: one of a stub's output belongs to the body, it happens inside a network
+    // too.
     if (source != kNone && position_of(session_.inputs, kernel.inputs[0].id) == source) {
       planned.role = KernelRole::kInputConvert;
       planned.port = static_cast<int>(source);
@@ -122,7 +124,8 @@ class Planner {
       }
     }
     if (!reader.has_value()) return;
-    plan_.inputs[index].edge_kind = edge_kind(session_.kernels[*reader].type, plan_.kernels[*reader].signature.attributes);
+    plan_.inputs[index].edge_kind =
+        edge_kind(session_.kernels[*reader].type, plan_.kernels[*reader].signature.attributes);
   }
 
   void name_maker(std::size_t index) {
@@ -147,17 +150,22 @@ class Planner {
   const SessionDesc& session_;
   const std::string& stub_prefix_;
   KernelPlan plan_;
-  std::vector<std::vector<std::int64_t>> input_ids_;  ///< Per model input: its tensor and its converted or stubbed forms.
+  std::vector<std::vector<std::int64_t>>
+      input_ids_;  ///< Per model input: its tensor and its converted or stubbed forms.
 };
 
 }  // namespace
 
 const char* kernel_role_name(KernelRole role) noexcept {
   switch (role) {
-    case KernelRole::kBody: return "body";
-    case KernelRole::kInputConvert: return "input_convert";
-    case KernelRole::kOutputConvert: return "output_convert";
-    case KernelRole::kStub: return "stub";
+    case KernelRole::kBody:
+      return "body";
+    case KernelRole::kInputConvert:
+      return "input_convert";
+    case KernelRole::kOutputConvert:
+      return "output_convert";
+    case KernelRole::kStub:
+      return "stub";
   }
   return "unknown";
 }

@@ -33,10 +33,18 @@ double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duratio
 
 class TruthRun {
  public:
-  TruthRun(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions, const TruthOptions& options,
-           Clock& clock, const ProgressHook& progress, const StopHook& stop)
-      : engine_(engine), items_(joined(models, companions)), models_(models.size()), options_(options), clock_(clock), progress_(progress),
-        stop_(stop), subjects_(items_.size()), truths_(items_.size()), random_(options.seed) {}
+  TruthRun(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
+           const TruthOptions& options, Clock& clock, const ProgressHook& progress, const StopHook& stop)
+      : engine_(engine),
+        items_(joined(models, companions)),
+        models_(models.size()),
+        options_(options),
+        clock_(clock),
+        progress_(progress),
+        stop_(stop),
+        subjects_(items_.size()),
+        truths_(items_.size()),
+        random_(options.seed) {}
 
   TruthReport run() {
     start_ = clock_.now();
@@ -128,7 +136,8 @@ class TruthRun {
 
   void visit_whole(std::size_t index, int round) {
     const RunSamples samples = undisturbed(*subjects_[index].session, {options_.warm_runs + options_.runs, false});
-    const std::span<const double> warm(samples.run_us.data() + options_.warm_runs, samples.run_us.size() - static_cast<std::size_t>(options_.warm_runs));
+    const std::span<const double> warm(samples.run_us.data() + options_.warm_runs,
+                                       samples.run_us.size() - static_cast<std::size_t>(options_.warm_runs));
     cells_.push_back({static_cast<int>(index), round, median(warm)});
   }
 
@@ -140,7 +149,8 @@ class TruthRun {
     const std::size_t kernels = subject.plan.kernels.size();
     std::vector<double> column(static_cast<std::size_t>(runs));
     for (std::size_t k = 0; k < kernels; ++k) {
-      for (std::size_t run = 0; run < column.size(); ++run) column[run] = samples.kernel_us[(run + static_cast<std::size_t>(warm_runs)) * kernels + k];
+      for (std::size_t run = 0; run < column.size(); ++run)
+        column[run] = samples.kernel_us[(run + static_cast<std::size_t>(warm_runs)) * kernels + k];
       subject.kernel_visits[k].push_back(median(column));
       subject.kernel_colds[k].push_back(samples.kernel_us[k]);
     }
@@ -193,7 +203,8 @@ class TruthRun {
     for (std::size_t k = 0; k < subject.kernel_visits.size(); ++k) {
       std::vector<double> scaled;
       for (std::size_t v = 0; v < subject.kernel_visits[k].size(); ++v) {
-        scaled.push_back(subject.kernel_visits[k][v] / fit.column_factor[static_cast<std::size_t>(subject.kernel_rounds[v])]);
+        scaled.push_back(subject.kernel_visits[k][v] /
+                         fit.column_factor[static_cast<std::size_t>(subject.kernel_rounds[v])]);
       }
       KernelProfile profile;
       profile.kernel = subject.plan.kernels[k];
@@ -232,8 +243,9 @@ class TruthRun {
 
 }  // namespace
 
-TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
-                          const TruthOptions& options, Clock& clock, const ProgressHook& progress, const StopHook& stop) {
+TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models,
+                          const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
+                          const ProgressHook& progress, const StopHook& stop) {
   if (options.rounds < 2 || options.runs < 1 || options.warm_runs < 0) {
     throw Error(ErrorCode::kInvalidArgument, "truth: at least 2 rounds of 1 run are needed to tell a noise floor");
   }

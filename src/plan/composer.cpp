@@ -34,7 +34,8 @@ const ContextRow* find_context(const OperatorRow& row, const std::string& name) 
   return nullptr;
 }
 
-Composer::Composer(const Trace& trace, LatencyTable& table) : trace_(trace), table_(table), values_(trace.values.size()) {
+Composer::Composer(const Trace& trace, LatencyTable& table)
+    : trace_(trace), table_(table), values_(trace.values.size()) {
   for (const TraceNode& node : trace.nodes) {
     for (const int value : data_inputs(node)) ++values_[static_cast<std::size_t>(value)].uses;
   }
@@ -71,9 +72,12 @@ void Composer::add_node(int index) {
   entry.module = node.module;
   entry.name = node.name;
   entry.arguments_json = node.arguments_json;
-  entry.fingerprint = node.kind == TraceNodeKind::kOperator ? node.fingerprint : glue_identity(trace_, index).fingerprint;
-  for (const int value : data_inputs(node)) entry.input_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
-  for (const int value : node.outputs) entry.output_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
+  entry.fingerprint =
+      node.kind == TraceNodeKind::kOperator ? node.fingerprint : glue_identity(trace_, index).fingerprint;
+  for (const int value : data_inputs(node))
+    entry.input_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
+  for (const int value : node.outputs)
+    entry.output_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
   const auto row = table_.find_operator(entry.fingerprint);
   const int plan_node = static_cast<int>(plan_.nodes.size());
   plan_.nodes.push_back(std::move(entry));
@@ -82,8 +86,9 @@ void Composer::add_node(int index) {
   if (measured) {
     add_operator(node, plan_node, row);
   } else {
-    const std::vector<TraceNodeCost> costs = node.kind == TraceNodeKind::kFunction ? trace_costs(extract_trace(trace_, {index}))
-                                                                                  : std::vector<TraceNodeCost>{};
+    const std::vector<TraceNodeCost> costs = node.kind == TraceNodeKind::kFunction
+                                                 ? trace_costs(extract_trace(trace_, {index}))
+                                                 : std::vector<TraceNodeCost>{};
     add_unknown(node, plan_node, costs.empty() ? 0 : static_cast<double>(costs.front().flops) * 1e-6);
   }
 }
@@ -142,8 +147,10 @@ void Composer::convert_to_plain(int value, int plan_node) {
   if (!state.convert_key.empty()) {
     add_kernel(state.convert_key, plan_node);
   } else {
-    plan_.doubts.push_back("the conversion of the output of " + std::string(state.maker < 0 ? "an input" : plan_.nodes[static_cast<std::size_t>(state.maker)].name) +
-                           " to the model's layout is not in the table");
+    plan_.doubts.push_back(
+        "the conversion of the output of " +
+        std::string(state.maker < 0 ? "an input" : plan_.nodes[static_cast<std::size_t>(state.maker)].name) +
+        " to the model's layout is not in the table");
   }
 }
 
@@ -164,7 +171,9 @@ void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& r
     if (state.pending_copy >= 0) {
       // A copy that is followed by another copy costs nothing of its own: the engine merges the two.
       if (desc != nullptr && desc->edge_kind == "raster") drop_kernel(state.pending_copy);
-      if (state.uses > 1) plan_.doubts.push_back("a reshaped tensor is read more than once (" + plan_.nodes[static_cast<std::size_t>(plan_node)].module + ")");
+      if (state.uses > 1)
+        plan_.doubts.push_back("a reshaped tensor is read more than once (" +
+                               plan_.nodes[static_cast<std::size_t>(plan_node)].module + ")");
       state.pending_copy = -1;
     }
   }

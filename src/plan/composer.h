@@ -11,14 +11,14 @@ namespace mmt {
 
 struct ValueState {
   Layout layout = Layout::kNchw;
-  std::string edge_kind = "other";   ///< What made it (PortDesc::edge_kind).
+  std::string edge_kind = "other";  ///< What made it (PortDesc::edge_kind).
   bool has_activation = false;
-  int maker = -1;                    ///< Plan node.
-  int maker_kernel = -1;             ///< Plan kernel that computed it; an activation may be folded into it.
-  int pending_copy = -1;             ///< Plan kernel that a following copy would replace.
-  int uses = 0;                      ///< How many nodes read it; outputs of the model count as a use.
-  bool converted = false;            ///< Its other layout exists already.
-  std::string convert_key;           ///< Kernel that gives it back in NCHW; empty: unknown.
+  int maker = -1;           ///< Plan node.
+  int maker_kernel = -1;    ///< Plan kernel that computed it; an activation may be folded into it.
+  int pending_copy = -1;    ///< Plan kernel that a following copy would replace.
+  int uses = 0;             ///< How many nodes read it; outputs of the model count as a use.
+  bool converted = false;   ///< Its other layout exists already.
+  std::string convert_key;  ///< Kernel that gives it back in NCHW; empty: unknown.
 };
 
 /// Where a node's kernels come from.

@@ -17,8 +17,9 @@ Fold fold_of_function(const TraceNode& node) {
   if (node.name == "batch_norm") return Fold::kScaling;
   if (node.name == "clamp" || node.name == "hardtanh") {
     const auto arguments = nlohmann::json::parse(node.arguments_json, nullptr, false);
-    if (arguments.is_object() && arguments.contains("min") && arguments.contains("max") && arguments["min"].is_number() &&
-        arguments["max"].is_number() && arguments["min"] == 0 && arguments["max"] == 6) {
+    if (arguments.is_object() && arguments.contains("min") && arguments.contains("max") &&
+        arguments["min"].is_number() && arguments["max"].is_number() && arguments["min"] == 0 &&
+        arguments["max"] == 6) {
       return Fold::kRelu6;
     }
   }
@@ -55,7 +56,8 @@ std::string with_attribute(const KernelRow& row, const std::string& attribute) {
   } else {
     attributes.insert(at, attribute + ",");
   }
-  const std::size_t shapes = row.text.find(" [", row.type.size() + (row.attributes.empty() ? 0 : row.attributes.size() + 2));
+  const std::size_t shapes =
+      row.text.find(" [", row.type.size() + (row.attributes.empty() ? 0 : row.attributes.size() + 2));
   return row.type + "{" + attributes + "}" + (shapes == std::string::npos ? "" : row.text.substr(shapes));
 }
 
@@ -76,7 +78,9 @@ void Composer::fold_activation(int kernel, const std::string& attribute) {
 }
 
 bool Composer::try_fold(const TraceNode& node, int plan_node, const OperatorRow* row) {
-  const Fold fold = row != nullptr ? fold_of_operator(*row) : node.kind == TraceNodeKind::kFunction ? fold_of_function(node) : Fold::kNone;
+  const Fold fold = row != nullptr                          ? fold_of_operator(*row)
+                    : node.kind == TraceNodeKind::kFunction ? fold_of_function(node)
+                                                            : Fold::kNone;
   const std::vector<int> inputs = data_inputs(node);
   if (fold == Fold::kNone || inputs.size() != 1 || node.outputs.size() != 1) return false;
   ValueState& source = values_[static_cast<std::size_t>(inputs.front())];
@@ -91,10 +95,12 @@ bool Composer::try_fold(const TraceNode& node, int plan_node, const OperatorRow*
   result.uses = uses;
   result.has_activation = fold != Fold::kScaling;
   const PlanNode& maker = plan_.nodes[static_cast<std::size_t>(source.maker)];
-  plan_.nodes[static_cast<std::size_t>(plan_node)].found = "folded into " + (maker.module.empty() ? maker.name : maker.module);
+  plan_.nodes[static_cast<std::size_t>(plan_node)].found =
+      "folded into " + (maker.module.empty() ? maker.name : maker.module);
   if (row != nullptr) {
     // Its parameters stay in the file, folded into the producer's.
-    if (const ContextRow* context = find_context(*row, "plain")) plan_.weight_bytes += fold == Fold::kScaling ? 0 : context->weight_bytes;
+    if (const ContextRow* context = find_context(*row, "plain"))
+      plan_.weight_bytes += fold == Fold::kScaling ? 0 : context->weight_bytes;
   }
   return true;
 }

@@ -8,20 +8,39 @@ namespace mmt {
 std::string write_plan(const ModelPlan& plan) {
   nlohmann::json nodes = nlohmann::json::array(), kernels = nlohmann::json::array(), missing = nlohmann::json::array();
   for (const PlanNode& node : plan.nodes) {
-    nodes.push_back({{"module", node.module}, {"name", node.name}, {"fingerprint", node.fingerprint}, {"arguments", node.arguments_json},
-                     {"inputs", node.input_shapes}, {"outputs", node.output_shapes}, {"found", node.found}});
+    nodes.push_back({{"module", node.module},
+                     {"name", node.name},
+                     {"fingerprint", node.fingerprint},
+                     {"arguments", node.arguments_json},
+                     {"inputs", node.input_shapes},
+                     {"outputs", node.output_shapes},
+                     {"found", node.found}});
   }
   for (const PlanKernel& kernel : plan.kernels) {
     const KernelSignature& s = kernel.signature;
-    kernels.push_back({{"type", s.type}, {"attributes", s.attributes}, {"text", s.text}, {"key", s.key}, {"weight_bytes", s.weight_bytes},
-                       {"input_bytes", s.input_bytes}, {"output_bytes", s.output_bytes}, {"node", kernel.node}, {"mflops", kernel.mflops},
+    kernels.push_back({{"type", s.type},
+                       {"attributes", s.attributes},
+                       {"text", s.text},
+                       {"key", s.key},
+                       {"weight_bytes", s.weight_bytes},
+                       {"input_bytes", s.input_bytes},
+                       {"output_bytes", s.output_bytes},
+                       {"node", kernel.node},
+                       {"mflops", kernel.mflops},
                        {"folded", kernel.folded}});
   }
   for (const MissingRow& row : plan.missing) {
     missing.push_back({{"what", row.what}, {"detail", row.detail}, {"cure", row.cure}, {"node", row.node}});
   }
-  return nlohmann::json{{"nodes", nodes}, {"kernels", kernels}, {"missing", missing}, {"doubts", plan.doubts}, {"exact", plan.exact},
-                        {"weight_bytes", plan.weight_bytes}, {"file_bytes", plan.file_bytes}, {"memory_mib", plan.memory_mib}, {"mflops", plan.mflops}}
+  return nlohmann::json{{"nodes", nodes},
+                        {"kernels", kernels},
+                        {"missing", missing},
+                        {"doubts", plan.doubts},
+                        {"exact", plan.exact},
+                        {"weight_bytes", plan.weight_bytes},
+                        {"file_bytes", plan.file_bytes},
+                        {"memory_mib", plan.memory_mib},
+                        {"mflops", plan.mflops}}
       .dump();
 }
 
@@ -54,7 +73,8 @@ ModelPlan read_plan(std::string_view json_text) {
       kernel.mflops = item.at("mflops");
       kernel.folded = item.at("folded");
       if (kernel.node < -1 || kernel.node >= static_cast<int>(plan.nodes.size())) {
-        throw Error(ErrorCode::kParse, "plan: a kernel names node " + std::to_string(kernel.node) + ", which does not exist");
+        throw Error(ErrorCode::kParse,
+                    "plan: a kernel names node " + std::to_string(kernel.node) + ", which does not exist");
       }
       plan.kernels.push_back(std::move(kernel));
     }

@@ -17,8 +17,10 @@ ModelPlan plan_from_schedule(const KernelPlan& plan, const SessionDesc& session)
     node.arguments_json = "{}";
     node.found = "schedule";
     if (i < session.kernels.size()) {
-      for (const TensorDesc& tensor : session.kernels[i].inputs) node.input_shapes.emplace_back(tensor.shape.begin(), tensor.shape.end());
-      for (const TensorDesc& tensor : session.kernels[i].outputs) node.output_shapes.emplace_back(tensor.shape.begin(), tensor.shape.end());
+      for (const TensorDesc& tensor : session.kernels[i].inputs)
+        node.input_shapes.emplace_back(tensor.shape.begin(), tensor.shape.end());
+      for (const TensorDesc& tensor : session.kernels[i].outputs)
+        node.output_shapes.emplace_back(tensor.shape.begin(), tensor.shape.end());
     }
     PlanKernel kernel;
     kernel.signature = plan.kernels[i].signature;

@@ -48,7 +48,8 @@ double CostModel::out_of_l3(double footprint_bytes) const {
 double CostModel::still_cold(const KernelSignature& kernel, double footprint_bytes) const {
   const double weights = static_cast<double>(kernel.weight_bytes);
   const bool scratch = works_in_scratch(kernel);
-  const double outputs = (scratch ? kScratchAgainstWeights : kOutputAgainstWeights) * static_cast<double>(kernel.output_bytes);
+  const double outputs =
+      (scratch ? kScratchAgainstWeights : kOutputAgainstWeights) * static_cast<double>(kernel.output_bytes);
   if (weights + outputs <= 0) return 0;
   if (scratch) return weights / (weights + outputs);
   const double live = static_cast<double>(kernel.input_bytes + kernel.output_bytes) / l2_bytes;
@@ -57,7 +58,8 @@ double CostModel::still_cold(const KernelSignature& kernel, double footprint_byt
 }
 
 double CostModel::latency_us(const PlanSums& sums) const {
-  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + cold_share(sums.footprint_bytes) * sums.cold_extra_us;
+  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us +
+         cold_share(sums.footprint_bytes) * sums.cold_extra_us;
 }
 
 double CostModel::half_width_us(const PlanSums& sums) const {

@@ -17,15 +17,31 @@ constexpr double kSmallestKernelUs = 0.5;
 std::string engine_type(const PlanKernel& kernel) {
   const std::string& type = kernel.signature.type;
   static constexpr std::array<std::pair<const char*, const char*>, 16> kTypes = {{
-      {"conv_transpose", "Deconvolution"}, {"conv", "Convolution"}, {"linear", "Convolution"}, {"add", "BinaryOp"},
-      {"sub", "BinaryOp"}, {"mul", "BinaryOp"}, {"div", "BinaryOp"}, {"pool", "Pooling"}, {"mean", "Reduction"}, {"sum", "Reduction"},
-      {"relu", "ReLU"}, {"matmul", "MatMul"}, {"bmm", "MatMul"}, {"softmax", "Softmax"}, {"norm", "LayerNorm"}, {"interpolate", "Resize"},
+      {"conv_transpose", "Deconvolution"},
+      {"conv", "Convolution"},
+      {"linear", "Convolution"},
+      {"add", "BinaryOp"},
+      {"sub", "BinaryOp"},
+      {"mul", "BinaryOp"},
+      {"div", "BinaryOp"},
+      {"pool", "Pooling"},
+      {"mean", "Reduction"},
+      {"sum", "Reduction"},
+      {"relu", "ReLU"},
+      {"matmul", "MatMul"},
+      {"bmm", "MatMul"},
+      {"softmax", "Softmax"},
+      {"norm", "LayerNorm"},
+      {"interpolate", "Resize"},
   }};
   if (!type.empty() && type.front() >= 'A' && type.front() <= 'Z') return type;  // Already the engine's.
   for (const auto& [word, engine] : kTypes) {
     if (type.find(word) != std::string::npos) return engine;
   }
-  return type.find("sigmoid") != std::string::npos || type.find("swish") != std::string::npos || type.find("elu") != std::string::npos ? "UnaryOp" : "Raster";
+  return type.find("sigmoid") != std::string::npos || type.find("swish") != std::string::npos ||
+                 type.find("elu") != std::string::npos
+             ? "UnaryOp"
+             : "Raster";
 }
 
 /// Elements behind the channel axis of the first shape after "->": the positions that a convolution's weights visit.
@@ -48,7 +64,8 @@ double output_positions(const std::string& text) {
 
 }  // namespace
 
-double kernel_work(const std::string& type, const std::string& text, double weight_bytes, double input_bytes, double output_bytes) {
+double kernel_work(const std::string& type, const std::string& text, double weight_bytes, double input_bytes,
+                   double output_bytes) {
   if (type.starts_with("Conv") && weight_bytes > 0) {
     const double positions = output_positions(text);
     if (positions > 0) return weight_bytes / 4 * positions;
@@ -59,9 +76,11 @@ double kernel_work(const std::string& type, const std::string& text, double weig
 Estimate estimate_kernel(const PlanKernel& kernel, LatencyTable& table) {
   const KernelSignature& wanted = kernel.signature;
   const std::string type = engine_type(kernel);
-  const double work = kernel.mflops > 0 && type.starts_with("Conv") ? kernel.mflops * 1e6 / 2
-                                                                    : kernel_work(type, wanted.text, static_cast<double>(wanted.weight_bytes),
-                                                                                  static_cast<double>(wanted.input_bytes), static_cast<double>(wanted.output_bytes));
+  const double work =
+      kernel.mflops > 0 && type.starts_with("Conv")
+          ? kernel.mflops * 1e6 / 2
+          : kernel_work(type, wanted.text, static_cast<double>(wanted.weight_bytes),
+                        static_cast<double>(wanted.input_bytes), static_cast<double>(wanted.output_bytes));
   struct Neighbour {
     double distance;
     double hot_us, cold_us;
@@ -70,10 +89,12 @@ Estimate estimate_kernel(const PlanKernel& kernel, LatencyTable& table) {
   std::vector<Neighbour> neighbours;
   for (const KernelRow& row : table.similar_kernels(type, wanted.attributes, 256)) {
     if (row.hot_us <= 0) continue;
-    const double row_work = kernel_work(row.type, row.text, static_cast<double>(row.weight_bytes), static_cast<double>(row.input_bytes), static_cast<double>(row.output_bytes));
+    const double row_work = kernel_work(row.type, row.text, static_cast<double>(row.weight_bytes),
+                                        static_cast<double>(row.input_bytes), static_cast<double>(row.output_bytes));
     const double ratio = work / std::max(row_work, 1.0);
     const auto apart = [](double a, double b) { return std::abs(std::log((a + 64) / (b + 64))); };
-    double distance = std::abs(std::log(ratio)) + 0.5 * apart(static_cast<double>(wanted.output_bytes), static_cast<double>(row.output_bytes)) +
+    double distance = std::abs(std::log(ratio)) +
+                      0.5 * apart(static_cast<double>(wanted.output_bytes), static_cast<double>(row.output_bytes)) +
                       0.5 * apart(static_cast<double>(wanted.input_bytes), static_cast<double>(row.input_bytes));
     if (row.attributes != wanted.attributes) distance += 1.0;
     // Time grows a little slower than work: every kernel has a part that does not depend on its size.
@@ -81,10 +102,13 @@ Estimate estimate_kernel(const PlanKernel& kernel, LatencyTable& table) {
     neighbours.push_back({distance, row.hot_us * scale, row.cold_us * scale, row.text});
   }
   if (neighbours.empty()) {
-    const double us = std::max(kSmallestKernelUs, static_cast<double>(wanted.input_bytes + wanted.output_bytes + wanted.weight_bytes) / kSlowCopyBytesPerUs);
+    const double us = std::max(
+        kSmallestKernelUs,
+        static_cast<double>(wanted.input_bytes + wanted.output_bytes + wanted.weight_bytes) / kSlowCopyBytesPerUs);
     return {us, us, ""};
   }
-  std::sort(neighbours.begin(), neighbours.end(), [](const Neighbour& a, const Neighbour& b) { return a.distance < b.distance; });
+  std::sort(neighbours.begin(), neighbours.end(),
+            [](const Neighbour& a, const Neighbour& b) { return a.distance < b.distance; });
   const std::size_t count = std::min<std::size_t>(kNeighbours, neighbours.size());
   double weights = 0, hot = 0, cold = 0;
   for (std::size_t i = 0; i < count; ++i) {

@@ -18,6 +18,7 @@ Estimate estimate_kernel(const PlanKernel& kernel, LatencyTable& table);
 
 /// The work of a kernel in arbitrary but consistent units: multiply-adds where they can be read off weights and output
 /// shape, bytes moved otherwise.
-double kernel_work(const std::string& type, const std::string& text, double weight_bytes, double input_bytes, double output_bytes);
+double kernel_work(const std::string& type, const std::string& text, double weight_bytes, double input_bytes,
+                   double output_bytes);
 
 }  // namespace mmt

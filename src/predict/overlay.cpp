@@ -11,7 +11,9 @@ class OverlayTable final : public LatencyTable {
   const ConfigRow& config() const override { return base_->config(); }
   std::string path() const override { return base_->path(); }
   std::string folder() const override { return base_->folder(); }
-  std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) override { return base_->find_operator(fingerprint); }
+  std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) override {
+    return base_->find_operator(fingerprint);
+  }
   std::shared_ptr<const KernelRow> find_kernel(const std::string& key) override {
     const auto row = base_->find_kernel(key);
     const auto it = fresh_.find(key);
@@ -50,7 +52,8 @@ class OverlayTable final : public LatencyTable {
 
 }  // namespace
 
-std::shared_ptr<LatencyTable> overlay(std::shared_ptr<LatencyTable> base, std::unordered_map<std::string, FreshTimes> fresh) {
+std::shared_ptr<LatencyTable> overlay(std::shared_ptr<LatencyTable> base,
+                                      std::unordered_map<std::string, FreshTimes> fresh) {
   return std::make_shared<OverlayTable>(std::move(base), std::move(fresh));
 }
 

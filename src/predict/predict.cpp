@@ -32,7 +32,8 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
   for (const PlanKernel& kernel : plan.kernels) {
-    prediction.sums.footprint_bytes += static_cast<double>(kernel.signature.weight_bytes + kernel.signature.output_bytes);
+    prediction.sums.footprint_bytes +=
+        static_cast<double>(kernel.signature.weight_bytes + kernel.signature.output_bytes);
   }
   for (const PlanKernel& kernel : plan.kernels) {
     KernelCost cost;
@@ -49,7 +50,9 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    const double extra = (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature, prediction.sums.footprint_bytes) + model.cold_kernel_extra_us;
+    const double extra =
+        (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature, prediction.sums.footprint_bytes) +
+        model.cold_kernel_extra_us;
     still_cold.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;
@@ -66,7 +69,8 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;
-  prediction.kernel_overhead_us = (model.kernel_overhead_us + prediction.cold_share * model.cold_kernel_extra_us) * prediction.sums.kernels;
+  prediction.kernel_overhead_us =
+      (model.kernel_overhead_us + prediction.cold_share * model.cold_kernel_extra_us) * prediction.sums.kernels;
   prediction.latency_us = model.latency_us(prediction.sums);
   const double half = model.half_width_us(prediction.sums);
   prediction.low_us = prediction.latency_us - half;

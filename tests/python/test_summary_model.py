@@ -1,4 +1,5 @@
 import torch
+
 from mmt.parser import summary_model
 
 

@@ -14,7 +14,7 @@ __all__ = ["tensor_specs", "trace_closed"]
 
 
 def tensor_specs(inputs: Any, dtype: str | Sequence[str] = "float32") -> list[TensorSpec]:
-    """Reads [1, 3, 224, 224], a list of shapes, tensors or specs. Raises TypeError or ValueError naming what is wrong."""
+    """Reads [1, 3, 224, 224], a list of shapes, tensors or specs. Raises TypeError or ValueError saying why."""
     from mmt.torch_side.fingerprint import input_specs
 
     one = dtype if isinstance(dtype, str) else "float32"

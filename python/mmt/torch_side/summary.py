@@ -16,7 +16,7 @@ __all__ = ["summarize_modules"]
 def summarize_modules(
     model: torch.nn.Module, specs: Sequence[TensorSpec], classes: tuple[type, ...] | None
 ) -> list[dict[str, Any]]:
-    """One dictionary per module call, in execution order; see mmt.parser.summary_model. Runs the model once on zeros."""
+    """One dictionary per module call, in execution order (see mmt.parser.summary_model). Runs the model once."""
     rows: list[dict[str, Any]] = []
     handles = []
     for name, module in model.named_modules():
@@ -37,13 +37,15 @@ def summarize_modules(
 
 def _recorder(rows: list[dict[str, Any]], name: str) -> Any:
     def record(module: torch.nn.Module, inputs: Any, outputs: Any) -> None:
-        rows.append({
-            "name": name,
-            "class": class_name(type(module)),
-            "input_shapes": _shapes(inputs),
-            "output_shapes": _shapes(outputs),
-            "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        })
+        rows.append(
+            {
+                "name": name,
+                "class": class_name(type(module)),
+                "input_shapes": _shapes(inputs),
+                "output_shapes": _shapes(outputs),
+                "parameters": sum(parameter.numel() for parameter in module.parameters()),
+            }
+        )
 
     return record
 

@@ -22,7 +22,8 @@ struct OpSpec {
 inline flatbuffers::voffset_t slot(int field) { return static_cast<flatbuffers::voffset_t>(4 + 2 * field); }
 
 /// Parameters of a 2-D convolution with a square kernel.
-inline std::function<flatbuffers::uoffset_t(flatbuffers::FlatBufferBuilder&)> convolution(int kernel, int weights, bool relu) {
+inline std::function<flatbuffers::uoffset_t(flatbuffers::FlatBufferBuilder&)> convolution(int kernel, int weights,
+                                                                                          bool relu) {
   return [=](flatbuffers::FlatBufferBuilder& builder) {
     const auto weight = builder.CreateVector(std::vector<float>(static_cast<std::size_t>(weights), 0.5f));
     const auto common_start = builder.StartTable();

@@ -11,10 +11,9 @@ namespace mmt::mnn {
 namespace {
 
 std::vector<std::uint8_t> sample() {
-  return test::build_mnn({{"x", 34, 0, {}, {0}},
-                          {"conv", 12, 9, {0}, {1}, test::convolution(3, 36, true)},
-                          {"sum", 7, 0, {0, 1}, {2}}},
-                         {"x", "conv", "sum"});
+  return test::build_mnn(
+      {{"x", 34, 0, {}, {0}}, {"conv", 12, 9, {0}, {1}, test::convolution(3, 36, true)}, {"sum", 7, 0, {0, 1}, {2}}},
+      {"x", "conv", "sum"});
 }
 
 Graph parse(const std::vector<std::uint8_t>& image) { return parse_graph(image.data(), image.size(), "a.mnn"); }
@@ -32,7 +31,8 @@ TEST(MnnFile, ReadsOperatorsAttributesAndConstants) {
 }
 
 TEST(MnnFile, RefusesWhatIsNoModelAndNamesTheFile) {
-  for (const auto& image : {std::vector<std::uint8_t>{}, std::vector<std::uint8_t>(7, 0), std::vector<std::uint8_t>(64, 0xff)}) {
+  for (const auto& image :
+       {std::vector<std::uint8_t>{}, std::vector<std::uint8_t>(7, 0), std::vector<std::uint8_t>(64, 0xff)}) {
     try {
       parse(image);
       FAIL() << "an image of " << image.size() << " bytes was read";

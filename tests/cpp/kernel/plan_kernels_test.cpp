@@ -42,27 +42,29 @@ KernelDesc kernel(const std::string& name, const std::string& type, std::vector<
 std::string write_model(const std::vector<test::OpSpec>& ops, const std::vector<std::string>& tensors) {
   const auto image = test::build_mnn(ops, tensors);
   const std::string path = testing::TempDir() + "/mmt_plan_kernels_test.mnn";
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
   return path;
 }
 
 const std::vector<int> kShape = {1, 8, 4, 4};
 
 TEST(PlanKernels, RolesAndPortsOfAConvolutionRunAlone) {
-  const std::string path = write_model({{"x", 34, 0, {}, {0}}, {"conv", 12, 9, {0}, {1}, test::convolution(3, 36, true)}}, {"x", "conv"});
+  const std::string path =
+      write_model({{"x", 34, 0, {}, {0}}, {"conv", 12, 9, {0}, {1}, test::convolution(3, 36, true)}}, {"x", "conv"});
   SessionDesc session;
   session.inputs = {tensor(0, kShape)};
   session.outputs = {tensor(3, kShape)};
   const auto packed_in = tensor(1, kShape, Layout::kNc4hw4), packed_out = tensor(2, kShape, Layout::kNc4hw4);
-  session.kernels = {convert("conv_raster_0", session.inputs[0], packed_in), kernel("conv", "Convolution", {packed_in}, packed_out),
+  session.kernels = {convert("conv_raster_0", session.inputs[0], packed_in),
+                     kernel("conv", "Convolution", {packed_in}, packed_out),
                      convert("y__before_tr_raster_0", packed_out, session.outputs[0])};
   const KernelPlan plan = plan_kernels(path, session, std::string(kStubPrefix));
   ASSERT_EQ(plan.kernels.size(), 3u);
   EXPECT_EQ(plan.kernels[0].role, KernelRole::kInputConvert);
   EXPECT_EQ(plan.kernels[1].role, KernelRole::kBody);
   EXPECT_EQ(plan.kernels[2].role, KernelRole::kOutputConvert);
-  EXPECT_EQ(plan.kernels[1].signature.text,
-            "Convolution{kernel_x=3,kernel_y=3,relu=1} [1,8,4,4]c4 -> [1,8,4,4]c4");
+  EXPECT_EQ(plan.kernels[1].signature.text, "Convolution{kernel_x=3,kernel_y=3,relu=1} [1,8,4,4]c4 -> [1,8,4,4]c4");
   EXPECT_EQ(plan.kernels[1].signature.weight_bytes, 144);
   EXPECT_EQ(plan.inputs[0].layout, Layout::kNc4hw4);
   EXPECT_EQ(plan.inputs[0].edge_kind, "convolution");
@@ -72,13 +74,16 @@ TEST(PlanKernels, RolesAndPortsOfAConvolutionRunAlone) {
 }
 
 TEST(PlanKernels, StubsAreToldApartAndTheirConversionsBelongToThem) {
-  const std::string path = write_model({{"x", 34, 0, {}, {0}}, {"mmt_stub_0", 47, 0, {0}, {1}}, {"sum", 7, 0, {1, 1}, {2}}}, {"x", "s", "y"});
+  const std::string path = write_model(
+      {{"x", 34, 0, {}, {0}}, {"mmt_stub_0", 47, 0, {0}, {1}}, {"sum", 7, 0, {1, 1}, {2}}}, {"x", "s", "y"});
   SessionDesc session;
   session.inputs = {tensor(0, kShape)};
   session.outputs = {tensor(4, kShape)};
-  const auto converted = tensor(1, kShape, Layout::kNc4hw4), stub = tensor(2, kShape, Layout::kNc4hw4), sum = tensor(3, kShape, Layout::kNc4hw4);
-  session.kernels = {convert("mmt_stub_0_raster_0", session.inputs[0], converted), kernel("mmt_stub_0", "Pooling", {converted}, stub),
-                     kernel("sum", "BinaryOp", {stub, stub}, sum), convert("y_raster_0", sum, session.outputs[0])};
+  const auto converted = tensor(1, kShape, Layout::kNc4hw4), stub = tensor(2, kShape, Layout::kNc4hw4),
+             sum = tensor(3, kShape, Layout::kNc4hw4);
+  session.kernels = {convert("mmt_stub_0_raster_0", session.inputs[0], converted),
+                     kernel("mmt_stub_0", "Pooling", {converted}, stub), kernel("sum", "BinaryOp", {stub, stub}, sum),
+                     convert("y_raster_0", sum, session.outputs[0])};
   const KernelPlan plan = plan_kernels(path, session, std::string(kStubPrefix));
   EXPECT_EQ(plan.kernels[0].role, KernelRole::kStub);
   EXPECT_EQ(plan.kernels[1].role, KernelRole::kStub);
@@ -98,7 +103,8 @@ TEST(Signature, DependsOnAttributesShapesLayoutsAndNotOnNames) {
   const auto a = make_signature(kernel("a", "Convolution", {x}, tensor(1, kShape)), &three, false);
   const auto b = make_signature(kernel("b", "Convolution", {x}, tensor(9, kShape)), &three, false);
   const auto other_kernel = make_signature(kernel("a", "Convolution", {x}, tensor(1, kShape)), &five, false);
-  const auto other_layout = make_signature(kernel("a", "Convolution", {tensor(0, kShape)}, tensor(1, kShape)), &three, false);
+  const auto other_layout =
+      make_signature(kernel("a", "Convolution", {tensor(0, kShape)}, tensor(1, kShape)), &three, false);
   EXPECT_EQ(a.key, b.key);
   EXPECT_NE(a.key, other_kernel.key);
   EXPECT_NE(a.key, other_layout.key);

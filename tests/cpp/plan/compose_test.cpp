@@ -35,16 +35,26 @@ struct House {
     linear = table.add_kernel("Convolution", "", "[1,128,1,1]c4 -> [1,10,1,1]c4", 9, 8);
     linear_out = table.add_kernel("Raster", "regions=1 lout", "[1,10,1,1]c4 -> [1,10]", 1, 1);
 
-    const auto port = [](Layout layout, const std::string& kind, bool activation = false) { return FakeTable::port(layout, kind, activation); };
-    table.add_operator("conv", {FakeTable::context("plain", {{in, kInputConvert, 0}, {conv}, {out, kOutputConvert, 0}}, port(kC4, "convolution", false), port(kC4, "convolution")),
-                                FakeTable::context("packed", {{in, kStub, 0}, {conv}, {out, kOutputConvert, 0}}, port(kC4, "convolution", false), port(kC4, "convolution"))});
+    const auto port = [](Layout layout, const std::string& kind, bool activation = false) {
+      return FakeTable::port(layout, kind, activation);
+    };
+    table.add_operator("conv", {FakeTable::context("plain", {{in, kInputConvert, 0}, {conv}, {out, kOutputConvert, 0}},
+                                                   port(kC4, "convolution", false), port(kC4, "convolution")),
+                                FakeTable::context("packed", {{in, kStub, 0}, {conv}, {out, kOutputConvert, 0}},
+                                                   port(kC4, "convolution", false), port(kC4, "convolution"))});
     table.add_operator("relu", {FakeTable::context("plain", {{relu}}, port(kNchw, "relu", false), port(kNchw, "other")),
-                                FakeTable::context("packed", {{in, kStub, 0}, {relu_c4}, {out, kOutputConvert, 0}}, port(kC4, "relu", false), port(kC4, "other"))});
-    table.add_operator("add", {FakeTable::context("plain", {{add}}, port(kNchw, "binary", false), port(kNchw, "binary"), 2),
-                               FakeTable::context("packed", {{in, kStub, 0}, {in, kStub, 1}, {add_c4}, {out, kOutputConvert, 0}}, port(kC4, "binary", false), port(kC4, "binary"), 2)});
-    table.add_operator("flatten", {FakeTable::context("plain", {{copy}}, port(kNchw, "raster", false), port(kNchw, "raster")),
-                                   FakeTable::context("packed", {{in, kStub, 0}, {copy}}, port(kC4, "raster", false), port(kNchw, "raster"))});
-    table.add_operator("linear", {FakeTable::context("plain", {{linear_in}, {linear}, {linear_out}}, port(kNchw, "raster", false), port(kNchw, "raster"))});
+                                FakeTable::context("packed", {{in, kStub, 0}, {relu_c4}, {out, kOutputConvert, 0}},
+                                                   port(kC4, "relu", false), port(kC4, "other"))});
+    table.add_operator(
+        "add", {FakeTable::context("plain", {{add}}, port(kNchw, "binary", false), port(kNchw, "binary"), 2),
+                FakeTable::context("packed", {{in, kStub, 0}, {in, kStub, 1}, {add_c4}, {out, kOutputConvert, 0}},
+                                   port(kC4, "binary", false), port(kC4, "binary"), 2)});
+    table.add_operator(
+        "flatten",
+        {FakeTable::context("plain", {{copy}}, port(kNchw, "raster", false), port(kNchw, "raster")),
+         FakeTable::context("packed", {{in, kStub, 0}, {copy}}, port(kC4, "raster", false), port(kNchw, "raster"))});
+    table.add_operator("linear", {FakeTable::context("plain", {{linear_in}, {linear}, {linear_out}},
+                                                     port(kNchw, "raster", false), port(kNchw, "raster"))});
   }
 };
 
@@ -97,7 +107,8 @@ TEST(Compose, OneConversionServesAllReadersOfATensor) {
   Model model;
   const int x = model.input();
   model.trace.outputs = {model.call("add", {model.call("conv", {x}), model.call("conv", {x})})};
-  EXPECT_THAT(keys(compose(model.trace, house.table)), ElementsAre(house.in, house.conv, house.conv, house.add_c4, house.out));
+  EXPECT_THAT(keys(compose(model.trace, house.table)),
+              ElementsAre(house.in, house.conv, house.conv, house.add_c4, house.out));
 }
 
 TEST(Compose, AnActivationIsFoldedIntoTheConvolutionBeforeIt) {
@@ -114,7 +125,8 @@ TEST(Compose, AnActivationStaysWhereTheConvolutionIsReadTwice) {
   Model model;
   const int y = model.call("conv", {model.input()});
   model.trace.outputs = {model.call("add", {y, model.call("relu", {y})})};
-  EXPECT_THAT(keys(compose(model.trace, house.table)), ElementsAre(house.in, house.conv, house.relu_c4, house.add_c4, house.out));
+  EXPECT_THAT(keys(compose(model.trace, house.table)),
+              ElementsAre(house.in, house.conv, house.relu_c4, house.add_c4, house.out));
 }
 
 TEST(Compose, AnActivationIsFoldedIntoAnAddition) {
@@ -123,7 +135,8 @@ TEST(Compose, AnActivationIsFoldedIntoAnAddition) {
   const int x = model.input();
   const int sum = model.call("add", {model.call("conv", {x}), model.call("conv", {x})});
   model.trace.outputs = {model.call("relu", {sum})};
-  EXPECT_THAT(keys(compose(model.trace, house.table)), ElementsAre(house.in, house.conv, house.conv, house.add_relu_c4, house.out));
+  EXPECT_THAT(keys(compose(model.trace, house.table)),
+              ElementsAre(house.in, house.conv, house.conv, house.add_relu_c4, house.out));
 }
 
 TEST(Compose, GlueRunsInTheLayoutThatArrives) {
@@ -139,7 +152,8 @@ TEST(Compose, NeighbouringCopiesMerge) {
   const int y = model.call("conv", {model.input()});
   const int flat = model.call("flatten", {y}, {1, 128});
   model.trace.outputs = {model.call("linear", {flat}, {1, 10})};
-  EXPECT_THAT(keys(compose(model.trace, house.table)), ElementsAre(house.in, house.conv, house.linear_in, house.linear, house.linear_out));
+  EXPECT_THAT(keys(compose(model.trace, house.table)),
+              ElementsAre(house.in, house.conv, house.linear_in, house.linear, house.linear_out));
 }
 
 TEST(Compose, WhatTheTableLacksIsNamedAndGetsAKernelOfItsOwn) {

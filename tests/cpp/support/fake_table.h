@@ -24,7 +24,10 @@ class FakeTable final : public LatencyTable {
     const auto it = kernels_.find(key);
     return it == kernels_.end() ? nullptr : it->second;
   }
-  std::vector<OperatorRow> nearest_operators(const std::string&, const std::string&, const std::vector<std::vector<int>>&, int) override { return {}; }
+  std::vector<OperatorRow> nearest_operators(const std::string&, const std::string&,
+                                             const std::vector<std::vector<int>>&, int) override {
+    return {};
+  }
   std::vector<KernelRow> similar_kernels(const std::string& type, const std::string&, int limit) override {
     std::vector<KernelRow> rows;
     for (const auto& [key, row] : kernels_) {
@@ -36,7 +39,8 @@ class FakeTable final : public LatencyTable {
   std::vector<KernelRow> all_kernels() override { return {}; }
 
   /// Adds a kernel `type{attributes} shapes` and returns its key.
-  std::string add_kernel(const std::string& type, const std::string& attributes, const std::string& shapes, double cold_us, double hot_us) {
+  std::string add_kernel(const std::string& type, const std::string& attributes, const std::string& shapes,
+                         double cold_us, double hot_us) {
     auto row = std::make_shared<KernelRow>();
     row->type = type;
     row->attributes = attributes;
@@ -53,7 +57,8 @@ class FakeTable final : public LatencyTable {
     KernelRole role = KernelRole::kBody;
     int port = -1;
   };
-  static ContextRow context(const std::string& name, const std::vector<Kernel>& kernels, const PortDesc& input, const PortDesc& output, int inputs = 1) {
+  static ContextRow context(const std::string& name, const std::vector<Kernel>& kernels, const PortDesc& input,
+                            const PortDesc& output, int inputs = 1) {
     ContextRow row;
     row.context = name;
     for (const Kernel& kernel : kernels) {
