@@ -12,6 +12,7 @@ after that is C++ over arrays. Configurations are rows of choice indices, one co
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,34 @@ from mmt.predict import open_table, predict
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LatencySpace"]
+__all__ = ["Found", "LatencySpace"]
+
+
+class Found(tuple):
+    """What a question to a space found: unpacks as `rows, latencies_us`.
+
+    `complete` is False where the answer may lack configurations: `most` was reached, or the search gave up on work.
+    """
+
+    complete: bool
+
+    def __new__(cls, rows: np.ndarray, latency_us: np.ndarray, complete: bool) -> Found:
+        found = super().__new__(cls, (rows, latency_us))
+        found.complete = bool(complete)
+        return found
+
+    def __getnewargs__(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        return self[0], self[1], self.complete
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Choice indices, shape (n, slots)."""
+        return self[0]
+
+    @property
+    def latency_us(self) -> np.ndarray:
+        """Shape (n,), microseconds."""
+        return self[1]
 
 #: What is added up per choice; the order of the columns in the compiled arrays.
 FEATURES = (
@@ -161,18 +189,20 @@ class LatencySpace:
     def sample(
         self, count: int, seed: int = 1, *, budget_us: float | None = None, limits: Mapping[str, float] | None = None
     ) -> np.ndarray:
-        """Uniform random configurations; with `budget_us` uniform over those that are at most that slow."""
+        """Uniform random configurations; with `budget_us` uniform over those that are at most that slow.
+
+        Warns (RuntimeWarning) where the search gave up before `count` were found; raises ValueError where none was.
+        """
         if budget_us is not None or limits:
-            rows, _, complete = self._arrays.sample_within(
-                float("inf") if budget_us is None else budget_us, count, seed, dict(limits or {})
-            )
-            if not complete and len(rows) == 0:
-                raise ValueError(
-                    f"no configuration was found within {budget_us} us{' and the limits' if limits else ''}; "
-                    f"the fastest takes "
-                    f"{self.fastest(1)[1][0]:.1f} us"
-                )
-            return rows
+            found = self.sample_within(float("inf") if budget_us is None else budget_us, count, seed, limits=limits)
+            if not found.complete:
+                where = f"within {budget_us} us{' and the limits' if limits else ''}"
+                if len(found.rows) == 0:
+                    fastest = self.fastest(1).latency_us[0]
+                    raise ValueError(f"no configuration was found {where}; the fastest takes {fastest:.1f} us")
+                warnings.warn(f"only {len(found.rows)} of {count} configurations were found {where}", RuntimeWarning,
+                              stacklevel=2)
+            return found.rows
         generator = np.random.default_rng(seed)
         return np.stack(
             [
@@ -182,17 +212,23 @@ class LatencySpace:
             axis=1,
         )
 
-    def fastest(self, count: int, limits: Mapping[str, float] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The `count` fastest configurations and their latencies in microseconds; exact."""
-        rows, latencies, _ = self._arrays.fastest(count, dict(limits or {}))
-        return rows, latencies
+    def sample_within(
+        self, budget_us: float, count: int, seed: int = 1, *, limits: Mapping[str, float] | None = None
+    ) -> Found:
+        """`count` uniform draws from the configurations within the budget, with their latencies; fewer, and not
+        `complete`, where the search gave up."""
+        return Found(*self._arrays.sample_within(budget_us, count, seed, dict(limits or {})))
+
+    def fastest(self, count: int, limits: Mapping[str, float] | None = None) -> Found:
+        """The `count` fastest configurations and their latencies in microseconds; exact where `complete`."""
+        return Found(*self._arrays.fastest(count, dict(limits or {})))
 
     def within(
         self, budget_us: float, most: int = 1_000_000, limits: Mapping[str, float] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Configurations of at most `budget_us`, fastest first, `most` of them at the most, with their latencies."""
-        rows, latencies, _ = self._arrays.within(budget_us, most, dict(limits or {}))
-        return rows, latencies
+    ) -> Found:
+        """Configurations of at most `budget_us`, fastest first, with their latencies: all of them where `complete`,
+        else `most` of them, which need not be the fastest."""
+        return Found(*self._arrays.within(budget_us, most, dict(limits or {})))
 
     def pareto(self, rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Indices of the rows that none other beats in both latency (lower) and score (higher), fastest first."""
