@@ -30,10 +30,10 @@ inline constexpr auto kKernelIdentityFields = std::make_tuple(
 
 /// What a kernel costs under one configuration.
 inline constexpr auto kKernelCostFields = std::make_tuple(
-    Field{"cold_us", "us", "pooled median of first runs after other models' runs", &KernelRow::cold_us},
+    Field{"cold_us", "us", "pooled expected time of first runs after other models' runs", &KernelRow::cold_us},
     Field{"cold_se_us", "us", "its standard error", &KernelRow::cold_se_us},
     Field{"cold_spread_us", "us", "deviation between its sources", &KernelRow::cold_spread_us},
-    Field{"hot_us", "us", "pooled median of runs right after a run of the same model", &KernelRow::hot_us},
+    Field{"hot_us", "us", "pooled expected time of runs right after a run of the same model", &KernelRow::hot_us},
     Field{"hot_se_us", "us", "its standard error", &KernelRow::hot_se_us},
     Field{"hot_spread_us", "us", "deviation between its sources", &KernelRow::hot_spread_us},
     Field{"sources", "", "number of operator kernels that were pooled", &KernelRow::sources},

@@ -88,7 +88,7 @@ void bind_truth(nb::module_& m) {
         nb::dict kernels;
         for (const mmt::FreshKernel& kernel : report.kernels) {
           kernels[kernel.key.c_str()] =
-              nb::make_tuple(kernel.cold.median_us, kernel.hot.median_us, mmt::median_standard_error(kernel.cold),
+              nb::make_tuple(mmt::expected_us(kernel.cold), mmt::expected_us(kernel.hot), mmt::median_standard_error(kernel.cold),
                              mmt::median_standard_error(kernel.hot));
         }
         nb::dict result;

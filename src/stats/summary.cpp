@@ -12,6 +12,8 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// With fewer samples no two order statistics cover the median with 95 %.
 constexpr int kFewestForInterval = 6;
+/// Farther from the median a mean says more about one disturbance than about the quantity.
+constexpr double kMostSkew = 0.1;
 
 }  // namespace
 
@@ -47,6 +49,11 @@ double median_standard_error(const Summary& summary) noexcept {
   constexpr double kExpectedRange[] = {1.128, 1.693, 2.059, 2.326};
   const double deviation = (summary.max_us - summary.min_us) / kExpectedRange[summary.count - 2];
   return 1.2533 * deviation / std::sqrt(static_cast<double>(summary.count));
+}
+
+double expected_us(const Summary& summary) noexcept {
+  if (!(summary.mean_us > 0) || !std::isfinite(summary.mean_us)) return summary.median_us;
+  return std::clamp(summary.mean_us, (1 - kMostSkew) * summary.median_us, (1 + kMostSkew) * summary.median_us);
 }
 
 bool may_stop(const Summary& summary, const StopRule& rule) noexcept {

@@ -20,7 +20,7 @@ bool QuantityPool::add(const Summary& summary) {
   if (std::isnan(error) || error < 0) error = summary.median_us;
   if (!std::isfinite(error)) error = summary.median_us;  // A single sample: of the right size at best.
   error = std::max({error, kRelativeFloor * summary.median_us, 1e-6});
-  values_.push_back(summary.median_us);
+  values_.push_back(expected_us(summary));
   errors_.push_back(summary.noisy ? kNoisyFactor * error : error);
   noisy_ += summary.noisy ? 1 : 0;
   return true;

@@ -22,6 +22,13 @@ std::vector<std::string> words(const std::string& flags) {
   return list;
 }
 
+/// mmt::expected_us of the summary "@" of a row, in SQL.
+std::string expected_sql(const std::string& row) {
+  const std::string mean = row + ".@_mean_us", median = row + ".@_median_us";
+  return "(CASE WHEN " + mean + " > 0 THEN MAX(0.9 * " + median + ", MIN(1.1 * " + median + ", " + mean + ")) ELSE " +
+         median + " END)";
+}
+
 /// The sources of one kernel under one configuration, on their way to one row.
 struct Group {
   int config = 0;
@@ -70,9 +77,9 @@ struct Group {
 void Builder::pool_kernels() {
   Statement rows(
       database_,
-      "SELECT p.config_no, p.kernel_no, m.flags, p.cold_count, p.cold_median_us, p.cold_ci_low_us, p.cold_ci_high_us, "
-      "p.cold_min_us, p.cold_max_us, p.cold_noisy, p.hot_count, p.hot_median_us, p.hot_ci_low_us, p.hot_ci_high_us, "
-      "p.hot_min_us, p.hot_max_us, p.hot_noisy "
+      "SELECT p.config_no, p.kernel_no, m.flags, p.cold_count, p.cold_mean_us, p.cold_median_us, p.cold_ci_low_us, "
+      "p.cold_ci_high_us, p.cold_min_us, p.cold_max_us, p.cold_noisy, p.hot_count, p.hot_mean_us, p.hot_median_us, "
+      "p.hot_ci_low_us, p.hot_ci_high_us, p.hot_min_us, p.hot_max_us, p.hot_noisy "
       "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
       "JOIN operator o ON o.operator_no = p.operator_no "
       "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
@@ -87,6 +94,7 @@ void Builder::pool_kernels() {
   const auto read_summary = [&] {
     Summary summary;
     rows.read(summary.count);
+    rows.read(summary.mean_us);
     rows.read(summary.median_us);
     rows.read(summary.ci_low_us);
     rows.read(summary.ci_high_us);
@@ -113,11 +121,15 @@ void Builder::pool_kernels() {
 }
 
 std::vector<OverheadPoint> Builder::overhead_points(int config, const std::string& state) {
-  // An operator's own kernel medians belong to the same rounds as its total; what was spared comes from the pool.
+  // An operator's own kernel times (see expected_us) belong to the same rounds as its total; what was spared comes from
+  // the pool.
   // "@" stands for cold or hot.
   std::string query =
-      "SELECT COUNT(*), m.@_median_us, (m.@_ci_high_us - m.@_ci_low_us) / 3.92, "
-      "SUM(CASE WHEN p.@_count > 0 THEN p.@_median_us ELSE c.@_us END), "
+      "SELECT COUNT(*), " + expected_sql("m") +
+      ", (m.@_ci_high_us - m.@_ci_low_us) / 3.92, "
+      "SUM(CASE WHEN p.@_count > 0 THEN " +
+      expected_sql("p") +
+      " ELSE c.@_us END), "
       "SUM(CASE WHEN p.@_count > 0 THEN (p.@_ci_high_us - p.@_ci_low_us) * (p.@_ci_high_us - p.@_ci_low_us) "
       "/ (3.92 * 3.92) ELSE c.@_se_us * c.@_se_us END), "
       "COUNT(c.kernel_no) "

@@ -106,6 +106,34 @@ TEST(Summary, FieldsOfAKnownSample) {
   EXPECT_EQ(summarize({}).count, 0);
 }
 
+// What a disturbance that hits one run in twenty costs a model of many kernels: its runs each see some of them.
+TEST(Expected, AddsUpToTheMedianOfASum) {
+  Random random(11);
+  constexpr int kKernels = 100, kRuns = 400;
+  std::vector<double> totals(kRuns, 0.0);
+  double expected = 0, medians = 0;
+  for (int k = 0; k < kKernels; ++k) {
+    std::vector<double> runs;
+    for (int run = 0; run < kRuns; ++run) {
+      runs.push_back(50 + testing::uniform(random, -1, 1) + (testing::uniform(random) < 0.05 ? 30 : 0));
+      totals[static_cast<std::size_t>(run)] += runs.back();
+    }
+    expected += expected_us(summarize(runs));
+    medians += summarize(runs).median_us;
+  }
+  const double total = summarize(totals).median_us;
+  EXPECT_NEAR(expected / total, 1, 0.005);
+  EXPECT_LT(medians / total, 0.98);
+}
+
+TEST(Expected, OneLongDisturbanceDoesNotCount) {
+  std::vector<double> runs(30, 10.0);
+  runs[7] = 5000;
+  EXPECT_DOUBLE_EQ(expected_us(summarize(runs)), 11);
+  EXPECT_DOUBLE_EQ(expected_us({.count = 5, .median_us = 7}), 7) << "no mean is known";
+  EXPECT_DOUBLE_EQ(expected_us(Summary{}), 0);
+}
+
 TEST(Summary, ScalesWithTheUnitAndIgnoresTheOrder) {
   Random random(3);
   for (int trial = 0; trial < 50; ++trial) {
