@@ -144,6 +144,9 @@ class Engine {
   virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}
+  /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants
+  /// undisturbed times then sleeps while they are made, instead of waking up for every answer.
+  virtual bool runs_apart() const { return false; }
   /// Resident and peak memory of the process that runs the models, in MiB; 0 where unreadable.
   virtual double resident_mib() { return 0; }
   virtual double peak_resident_mib() { return 0; }

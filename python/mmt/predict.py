@@ -13,6 +13,10 @@ still without running it; such plans are kept beside the table.
 from __future__ import annotations
 
 import json
+import os
+import threading
+import weakref
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,9 +87,68 @@ class Prediction:
         }
 
 
+#: Tables that were opened by their path: absolute path -> (state of the files before that, table).
+_opened: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
+_MOST_OPEN = 8
+_lock = threading.Lock()
+
+
 def open_table(table: Any) -> Any:
-    """A LatencyTable from a path (a folder, latency.db, or meta_latency.pkl as older scripts say) or an open one."""
-    return table if isinstance(table, LatencyTable) else LatencyTable.open(str(table))
+    """A LatencyTable from a path (a folder, latency.db, or meta_latency.pkl as older scripts say) or an open one.
+
+    A table that was opened by its path before is given again while its file, journal and manifest are the same.
+    """
+    if isinstance(table, LatencyTable):
+        return table
+    path = os.path.abspath(table)
+    state = _state(path)
+    with _lock:
+        known = _opened.get(path)
+        if known is not None and known[0] == state:
+            _opened.move_to_end(path)
+            return known[1]
+    opened = LatencyTable.open(str(table))
+    with _lock:
+        _opened[path] = state, opened  # where opening has built the table anew, the next call opens it once more
+        while len(_opened) > _MOST_OPEN:
+            _opened.popitem(last=False)
+    return opened
+
+
+def _state(path: str) -> tuple[Any, ...]:
+    """What changes when a table, its journal or its manifest are written, and in a forked process."""
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    state: list[Any] = [os.getpid()]
+    for file in (path, *(os.path.join(folder, name) for name in ("latency.db", "latency.jsonl", "ops.json"))):
+        try:
+            stat = os.stat(file)
+        except OSError:
+            state.append(None)
+        else:
+            state.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(state)
+
+
+#: Results of models that were predicted before, per opened table (which never changes).
+_results: weakref.WeakKeyDictionary[Any, OrderedDict[Any, Any]] = weakref.WeakKeyDictionary()
+_MOST_RESULTS = 256
+
+
+def _remembered(table: Any, key: Any) -> Any:
+    with _lock:
+        results = _results.get(table)
+        result = None if results is None else results.get(key)
+        if result is not None:
+            results.move_to_end(key)
+        return result
+
+
+def _remember(table: Any, key: Any, result: Any) -> None:
+    with _lock:
+        results = _results.setdefault(table, OrderedDict())
+        results[key] = result
+        while len(results) > _MOST_RESULTS:
+            results.popitem(last=False)
 
 
 def predict(
@@ -100,20 +163,39 @@ def predict(
 
     `exact`: False composes from the table's operators alone; True reads the engine's schedule of the converted model;
     "auto" composes and goes on to the schedule only where the composition is not sure of its kernels.
+    A model whose structure was predicted before is not walked again: everything that it is made of is looked at (also
+    attributes that were changed, and the code of its classes), the numbers in its weights are not. Models with hooks,
+    and those that look at numbers of tensors, are walked always.
     Raises MmtError where the table cannot be read, UnsupportedFunction where the model cannot be traced.
     """
     from mmt.torch_side import closing
+    from mmt.torch_side.fingerprint import Fingerprints
 
     table = open_table(table)
     specs = closing.tensor_specs(inputs, dtype)
-    if exact is not True:
-        result = _core.predict.predict_trace(closing.trace_closed(model, specs, table).to_json(), table)
-        if exact is False or not (result.doubts or result.missing()):
+    fingerprints = Fingerprints()
+    structure = fingerprints.structure(model)
+    key = None if structure is None else (structure, tuple(specs), exact)
+    if key is not None:
+        result = _remembered(table, key)
+        if result is not None:
             return _prediction(result)
-    from mmt.torch_side import exact as exact_plans
+    result = None
+    if exact is not True:
+        traced = closing.trace_closed(model, specs, table, fingerprints)
+        if traced.numbers_matter:
+            key = None
+        result = _core.predict.predict_trace(traced.to_json(), table)
+    if result is None or (exact is not False and (result.doubts or result.missing())):
+        from mmt.torch_side import exact as exact_plans
 
-    plan = exact_plans.plan_json(model, specs, table)
-    return _prediction(_core.predict.predict_plan_json(plan, table))
+        plan, numbers_matter = exact_plans.plan_json(model, specs, table)
+        if numbers_matter:
+            key = None
+        result = _core.predict.predict_plan_json(plan, table)
+    if key is not None:
+        _remember(table, key, result)
+    return _prediction(result)
 
 
 def predict_file(path: str, table: Any, shapes: Sequence[Sequence[int]] = ()) -> Prediction:

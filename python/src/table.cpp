@@ -161,7 +161,8 @@ void bind_table(nb::module_& m) {
         "Takes operators and measurements of other folders over; returns counts.");
   m.attr("VIEWS") = nb::cast(mmt::record_views());
 
-  nb::class_<LatencyTable>(m, "LatencyTable", "A latency table, opened for reading. Times are in microseconds.")
+  nb::class_<LatencyTable>(m, "LatencyTable", nb::is_weak_referenceable(),
+                           "A latency table, opened for reading. Times are in microseconds.")
       .def_static("open", &LatencyTable::open, nb::arg("path"), nb::arg("config_id") = "",
                   nb::call_guard<nb::gil_scoped_release>(),
                   "Opens an operator folder, its latency.db, or a name inside the folder that stands for it.")

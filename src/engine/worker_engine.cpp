@@ -209,6 +209,7 @@ class WorkerEngine final : public Engine {
   }
 
   void restart() override { facts_ = worker_->start(); }
+  bool runs_apart() const override { return true; }
   double resident_mib() override { return memory("resident_mib"); }
   double peak_resident_mib() override { return memory("peak_mib"); }
 

@@ -22,6 +22,7 @@ class MnnEngine {
   EngineConfig config_;
   EngineFacts facts_;
   RandomPool pool_;
+  StealMeter steal_;
 };
 
 }  // namespace mmt::mnn

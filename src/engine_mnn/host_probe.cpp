@@ -14,6 +14,11 @@
 #include "mmt/error.h"
 
 namespace mmt::mnn {
+namespace {
+
+constexpr std::int64_t kTicksNs = 10'000'000;  ///< The kernel counts in steps of this length.
+
+}  // namespace
 
 StealMeter::StealMeter() : file_(open("/proc/stat", O_RDONLY | O_CLOEXEC)) {}
 
@@ -21,7 +26,8 @@ StealMeter::~StealMeter() {
   if (file_ >= 0) close(file_);
 }
 
-StealMeter::Ticks StealMeter::read() const {
+StealMeter::Ticks StealMeter::read() {
+  read_at_ns_ = now_ns();
   Ticks ticks;
   char text[256];
   const ssize_t size = file_ >= 0 ? pread(file_, text, sizeof text - 1, 0) : -1;
@@ -43,13 +49,24 @@ StealMeter::Ticks StealMeter::read() const {
   return ticks;
 }
 
-void StealMeter::start() { start_ = read(); }
+void StealMeter::start() {
+  if (read_at_ns_ != 0 && now_ns() - read_at_ns_ < kTicksNs) return;
+  start_ = read();
+  last_share_ = start_.valid ? 0 : -1;
+}
 
-double StealMeter::share() const {
+double StealMeter::share() {
+  if (now_ns() - read_at_ns_ < kTicksNs) return last_share_;
   const Ticks now = read();
-  if (!now.valid || !start_.valid) return -1;
-  if (now.total <= start_.total || now.stolen < start_.stolen) return 0;
-  return static_cast<double>(now.stolen - start_.stolen) / static_cast<double>(now.total - start_.total);
+  if (!now.valid || !start_.valid) {
+    last_share_ = -1;
+  } else if (now.total <= start_.total || now.stolen < start_.stolen) {
+    last_share_ = 0;
+  } else {
+    last_share_ = static_cast<double>(now.stolen - start_.stolen) / static_cast<double>(now.total - start_.total);
+  }
+  start_ = now;
+  return last_share_;
 }
 
 int current_cpu() noexcept { return sched_getcpu(); }

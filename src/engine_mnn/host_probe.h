@@ -8,7 +8,8 @@
 
 namespace mmt::mnn {
 
-/// Time that the hypervisor gave to others. All processors of the machine together, in the kernel's ticks.
+/// Time that the hypervisor gave to others. All processors of the machine together, in the kernel's ticks, which are so
+/// coarse (10 ms) and so slow to read (some µs) that short calls share a reading.
 class StealMeter {
  public:
   StealMeter();
@@ -17,8 +18,9 @@ class StealMeter {
   StealMeter& operator=(const StealMeter&) = delete;
 
   void start();
-  /// Share since start(), 0 to 1; 0 where less than a tick passed; -1 where the system does not tell.
-  double share() const;
+  /// Share since start(), 0 to 1, or since a start() a little before it, so that ten milliseconds are looked at; as
+  /// long as these are not over, what was found last. -1 where the system does not tell.
+  double share();
 
  private:
   struct Ticks {
@@ -26,10 +28,12 @@ class StealMeter {
     std::uint64_t total = 0;
     std::uint64_t stolen = 0;
   };
-  Ticks read() const;
+  Ticks read();
 
   int file_ = -1;
   Ticks start_;
+  std::int64_t read_at_ns_ = 0;
+  double last_share_ = 0;
 };
 
 /// Processor that runs this thread now, -1 where unknown.

@@ -90,11 +90,11 @@ void check_numbers(MnnSession& session, const EngineConfig& config) {
 
 }  // namespace
 
-SelfTestResult self_test(const EngineConfig& config, RandomPool& pool) {
+SelfTestResult self_test(const EngineConfig& config, RandomPool& pool, StealMeter& steal) {
   Model model = Model::from_bytes(kSelfTestModel, sizeof kSelfTestModel, "self-test model", config);
   const SelfTestResult result{model.threads(), model.backend()};
   const bool is_cpu = result.backend == "cpu";
-  MnnSession session(std::move(model), "self-test model", {}, pool, !is_cpu);
+  MnnSession session(std::move(model), "self-test model", {}, pool, steal, !is_cpu);
   if (is_cpu) check_schedule(session.desc());  // Other backends choose layouts of their own.
   check_numbers(session, config);
   const RunSamples samples = session.run({.runs = 2, .profile = true});

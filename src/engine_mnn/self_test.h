@@ -2,6 +2,7 @@
 // copies.
 #pragma once
 
+#include "engine_mnn/host_probe.h"
 #include "engine_mnn/random_pool.h"
 #include "mmt/engine.h"
 
@@ -13,6 +14,6 @@ struct SelfTestResult {
 };
 
 /// Throws Error(kUnsupported) that says what was expected and what came.
-SelfTestResult self_test(const EngineConfig& config, RandomPool& pool);
+SelfTestResult self_test(const EngineConfig& config, RandomPool& pool, StealMeter& steal);
 
 }  // namespace mmt::mnn

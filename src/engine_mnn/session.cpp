@@ -22,8 +22,12 @@ HostTensor host_tensor(const MNN::Tensor* device, void* data) {
 }  // namespace
 
 MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool,
-                       bool synchronise)
-    : origin_(origin), model_(std::move(model)), synchronise_(synchronise), desc_(describe(model_, origin_)) {
+                       StealMeter& steal, bool synchronise)
+    : origin_(origin),
+      model_(std::move(model)),
+      synchronise_(synchronise),
+      desc_(describe(model_, origin_)),
+      steal_(steal) {
   stamps_.resize(desc_.kernels.size() * 2 + 1);
   // Does nothing but read the clock, because what it takes is charged to the kernels.
   stamp_ = [this](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {

@@ -20,8 +20,9 @@ using HostTensor = std::unique_ptr<MNN::Tensor, DestroyTensor>;
 class MnnSession {
  public:
   /// `origin` is what error messages call the model. `synchronise`: the backend works asynchronously, so a run ends
-  /// only when its outputs are ready.
-  MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool, bool synchronise);
+  /// only when its outputs are ready. `pool` and `steal` are shared by all sessions and outlive them.
+  MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool, StealMeter& steal,
+             bool synchronise);
   MnnSession(const MnnSession&) = delete;
   MnnSession& operator=(const MnnSession&) = delete;
 
@@ -54,7 +55,7 @@ class MnnSession {
   std::vector<std::int64_t> stamps_;  // Two per kernel, and one that takes whatever is too much.
   std::int64_t* cursor_ = nullptr;
   MNN::TensorCallBackWithInfo stamp_;
-  StealMeter steal_;
+  StealMeter& steal_;
 };
 
 }  // namespace mmt::mnn

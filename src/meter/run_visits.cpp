@@ -21,7 +21,10 @@ bool Run::handle(ItemState& state, const Outcome& outcome) {
 }
 
 void Run::ask(const Visiting& visiting) {
-  while (sessions_.is_busy()) take_answer();
+  if (sessions_.is_busy()) {
+    sessions_.rest();
+    while (sessions_.is_half_busy()) take_answer();
+  }
   // An answer may have cost the session that is to be run.
   if (!items_[static_cast<std::size_t>(visiting.item)].session) return;
   sessions_.start(visiting);
@@ -38,6 +41,7 @@ void Run::take_answer() {
 }
 
 void Run::take_all_answers() {
+  sessions_.rest(true);
   while (sessions_.any_started()) take_answer();
 }
 

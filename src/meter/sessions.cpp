@@ -1,16 +1,20 @@
 #include "meter/sessions.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "mmt/log.h"
 
 namespace mmt::metering {
 namespace {
 
+using std::chrono::nanoseconds;
+
 constexpr int kCrashesAllowed = 2;
-/// Enough to hide the way between two processes, little enough to stop soon after somebody asks for it.
-constexpr double kAheadUs = 5000;
-constexpr std::size_t kMostAhead = 16;
+/// Enough for answers to be read in bunches, little enough to stop soon after somebody asks for it.
+constexpr double kAheadUs = 20'000;
+constexpr std::size_t kMostAhead = 32;
+constexpr double kWayUs = 20;  ///< What a request costs beside its runs: two messages between processes.
 
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
   std::int64_t activations = 0;
@@ -87,18 +91,43 @@ void Sessions::check(const ItemState& state, const RunRequest& request, const Ru
                                       std::to_string(samples.kernel_us.size()));
 }
 
-bool Sessions::is_busy() const { return started_.size() >= kMostAhead || started_us_ >= kAheadUs; }
+bool Sessions::is_busy() const {
+  return started_.size() >= kMostAhead || (started_.size() > 1 && started_us_ >= kAheadUs);
+}
+
+bool Sessions::is_half_busy() const {
+  return started_.size() > kMostAhead / 2 || (started_.size() > 1 && started_us_ > kAheadUs / 2);
+}
+
+void Sessions::rest(bool all) {
+  if (!engine_.runs_apart() || started_.empty()) return;
+  std::size_t last = started_.size() - 1;
+  if (!all) {
+    double left_us = started_us_;
+    for (last = 0; last + 2 < started_.size() && last + 1 < kMostAhead / 2; ++last) {
+      left_us -= started_[last].expected_us;
+      if (left_us <= kAheadUs / 2) break;
+    }
+  }
+  const nanoseconds left = started_[last].end - clock_.now();
+  if (left.count() > 0) clock_.sleep_for(left);
+}
 
 void Sessions::start(const Visiting& visiting) {
   ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
-  Started started{visiting, clock_.now(), {}};
+  Started started;
+  started.visiting = visiting;
+  started.expected_us = state.cost_us[visiting.part] * visiting.runs;
+  const nanoseconds now = clock_.now();
+  started.end = (started_.empty() ? now : std::max(now, started_.back().end)) +
+                nanoseconds(std::llround(started.expected_us * 1000));
   try {
     state.session->start({visiting.runs, visiting.part == kProfiled});
   } catch (const Error& error) {
     started.error = error;
   }
   started_.push_back(std::move(started));
-  started_us_ += state.cost_us[visiting.part] * visiting.runs;
+  started_us_ += started_.back().expected_us;
   bytes_touched_ += state.bytes_touched;
   state.touched_before = bytes_touched_;
 }
@@ -109,7 +138,7 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   const Visiting& visiting = started.visiting;
   ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
   double& cost = state.cost_us[visiting.part];
-  started_us_ = started_.empty() ? 0 : started_us_ - cost * visiting.runs;
+  started_us_ = started_.empty() ? 0 : started_us_ - started.expected_us;
   outcome = {};
   try {
     if (started.error) throw *started.error;
@@ -120,10 +149,11 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
     return visiting;
   }
   engine_us_ += samples.timed_us;
-  const std::chrono::nanoseconds now = clock_.now();
-  const auto wall = std::chrono::duration<double, std::micro>(now - std::max(started.at, last_finish_));
-  last_finish_ = now;
-  cost = cost > 0 ? 0.75 * cost + 0.25 * wall.count() / visiting.runs : wall.count() / visiting.runs;
+  const double took_us = samples.timed_us + samples.overhead_us + kWayUs;
+  const auto shift = nanoseconds(std::llround((took_us - started.expected_us) * 1000));
+  for (Started& next : started_) next.end += shift;
+  const double run_us = took_us / visiting.runs;
+  cost = cost > 0 ? 0.75 * cost + 0.25 * run_us : run_us;
   return visiting;
 }
 

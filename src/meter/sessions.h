@@ -42,6 +42,12 @@ class Sessions {
   bool any_started() const { return !started_.empty(); }
   /// True where so much is asked for already that the engine has no need to wait for the next request.
   bool is_busy() const;
+  /// True where so much of that is unfinished that there is no need yet to ask for more.
+  bool is_half_busy() const;
+  /// Sleeps until the engine should be half through with (or, `all`, at the end of) what it was asked for. Reading an
+  /// answer means work of this process beside the engine's next run; whatever shares a core, a cache or the memory
+  /// with it makes that run slower. So answers are read many at a time, and most runs have the machine for themselves.
+  void rest(bool all = false);
   /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost
   /// all started runs are forgotten.
   Visiting finish(RunSamples& samples, Outcome& outcome);
@@ -53,8 +59,9 @@ class Sessions {
  private:
   struct Started {
     Visiting visiting;
-    std::chrono::nanoseconds at;
-    std::optional<Error> error;  ///< Of the start itself.
+    double expected_us = 0;
+    std::chrono::nanoseconds end{0};  ///< When the engine should be through with it.
+    std::optional<Error> error;       ///< Of the start itself.
   };
   Outcome run_once(ItemState& state);
   Outcome failed(ItemState& state, const Error& error);
@@ -66,7 +73,6 @@ class Sessions {
   std::vector<ItemState>& items_;
   std::deque<Started> started_;
   double started_us_ = 0;  ///< Expected time of what is started.
-  std::chrono::nanoseconds last_finish_{0};
   double engine_us_ = 0;
   std::int64_t bytes_touched_ = 0;
 };

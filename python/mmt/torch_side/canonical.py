@@ -16,7 +16,7 @@ import sys
 import textwrap
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +181,10 @@ def identity(thing: Definition) -> str:
     if _known_by_name(thing):
         return _name(thing)
     known = _identities.get(thing)
-    if known is not None:
-        return known
-    root_text, pending = _described(thing)
+    if known is not None and _hold(known[1]):
+        return known[0]
+    watches: list[Watch] = []
+    root_text, pending = _described(thing, watches)
     seen = {id(thing)}
     kept: list[Definition] = []  # keeps the ids valid
     others = []
@@ -193,17 +194,41 @@ def identity(thing: Definition) -> str:
             continue
         seen.add(id(reference))
         kept.append(reference)
-        text, more = _described(reference)
+        text, more = _described(reference, watches)
         others.append(text)
         pending += more
     whole = "\n".join([root_text, *sorted(others)])
     text = f"{_name(thing)}#{hashlib.sha256(whole.encode()).hexdigest()[:32]}"
     if isinstance(thing, type) or not thing.__closure__:  # what a closure holds may change
-        _identities[thing] = text
+        _identities[thing] = (text, watches)
     return text
 
 
-_identities: weakref.WeakKeyDictionary[Definition, str] = weakref.WeakKeyDictionary()
+#: What has to stay as it is for an identity: in a namespace, a name, its value, and the text of what that holds (None:
+#: nothing that could change); without a name, the number of names.
+Watch = tuple[Mapping[str, Any], str | None, Any, str | None]
+
+
+def _watch(space: Mapping[str, Any], name: str, value: Any) -> Watch:
+    return space, name, value, _content(value)
+
+
+def _hold(watches: list[Watch]) -> bool:
+    for space, name, value, content in watches:
+        if name is None:
+            if len(space) != value:
+                return False
+        elif space.get(name, _identities) is not value or (content is not None and content != _content(value)):
+            return False
+    return True
+
+
+def _content(value: Any) -> str | None:
+    """What may change inside a value that stays the same object."""
+    return Canonical(lambda module: class_name(type(module)), []).value(value) if type(value) in (list, dict) else None
+
+
+_identities: weakref.WeakKeyDictionary[Definition, tuple[str, list[Watch]]] = weakref.WeakKeyDictionary()
 
 
 def _name(thing: Definition) -> str:
@@ -223,13 +248,21 @@ def _shallow(thing: Definition) -> str:
     return f"{_name(thing)}#{hashlib.sha256(chr(10).join(sources).encode()).hexdigest()[:32]}"
 
 
-def _described(thing: Definition) -> tuple[str, list[Definition]]:
-    """Text of a class or function, and the user's classes and functions that it refers to."""
+def _described(thing: Definition, watches: list[Watch]) -> tuple[str, list[Definition]]:
+    """Text of a class or function, and the user's classes and functions that it refers to.
+
+    `watches` gets what has to stay as it is for that.
+    """
     references: list[Definition] = []
     canonical = Canonical(lambda module: class_name(type(module)), references)
     if isinstance(thing, type):
         parts = ["class " + " ".join(class_name(base) for base in thing.__mro__)]
         parts += [f"{name}={canonical.value(member)}" for name, member in _members(thing)]
+        for base in thing.__mro__:
+            if not is_library(base):
+                watches.append((vars(base), None, len(vars(base)), None))
+                watches += [_watch(vars(base), name, value) for name, value in vars(base).items()
+                            if name not in _IRRELEVANT]
         return "\n".join(parts), references
     library = is_library(thing)
     parts = [_name(thing), "" if library else _source(thing),
@@ -242,7 +275,11 @@ def _described(thing: Definition) -> tuple[str, list[Definition]]:
         except ValueError:
             parts.append(f"{variable}=empty")
     if not library:
-        parts += [f"{name}={canonical.value(value)}" for name, value in _globals(thing)]
+        for name, value in _globals(thing):
+            parts.append(f"{name}={canonical.value(value)}")
+            space, _, member = name.partition(".")
+            watches.append(_watch(vars(thing.__globals__[space]), member, value) if member
+                           else _watch(thing.__globals__, name, value))
     if hasattr(thing, "__wrapped__"):
         parts.append(f"wraps {canonical.value(thing.__wrapped__)}")
     return "\n".join(parts), references

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,11 +33,11 @@ def tensor_specs(inputs: Any, dtype: str | Sequence[str] = "float32") -> list[Te
 class _Closer:
     """Looks modules up in the table; what was found for a fingerprint is remembered for the table's life."""
 
-    def __init__(self, table: Any, root: torch.nn.Module) -> None:
+    def __init__(self, table: Any, fingerprints: Fingerprints) -> None:
         self.table = table
-        self.root = root
-        self.fingerprints = Fingerprints()
-        self.found: dict[str, list[TensorSpec] | None] = _FOUND.setdefault(table.path, {})
+        self.fingerprints = fingerprints
+        with _LOCK:
+            self.found = _FOUND.setdefault(table, {})
 
     def __call__(self, module: torch.nn.Module, name: str, inputs: Sequence[TensorSpec]) -> ClosedOperator | None:
         fingerprint = self.fingerprints.fingerprint(module, [InputSpec(spec.shape, spec.dtype) for spec in inputs])
@@ -58,13 +60,9 @@ class _Closer:
         return ClosedOperator(fingerprint, class_name(type(module)), _structure(module, outputs))
 
 
-#: Per table: fingerprint -> output specs, None for an operator that the table lacks.
-_FOUND: dict[str, dict[str, list[TensorSpec] | None]] = {}
-
-
-def forget_all() -> None:
-    """Drops what was remembered of tables, after one was rebuilt."""
-    _FOUND.clear()
+#: Per opened table (which never changes): fingerprint -> output specs, None for an operator that the table lacks.
+_FOUND: weakref.WeakKeyDictionary[Any, dict[str, list[TensorSpec] | None]] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
 
 
 def _structure(module: torch.nn.Module, outputs: list[TensorSpec]) -> Any:
@@ -73,6 +71,8 @@ def _structure(module: torch.nn.Module, outputs: list[TensorSpec]) -> Any:
     return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 
-def trace_closed(model: torch.nn.Module, specs: Sequence[TensorSpec], table: Any) -> Trace:
-    """Walks `model` with the table's operators closed."""
-    return trace(model, list(specs), closed=_Closer(table, model), allow_unknown=True)
+def trace_closed(
+    model: torch.nn.Module, specs: Sequence[TensorSpec], table: Any, fingerprints: Fingerprints | None = None
+) -> Trace:
+    """Walks `model` with the table's operators closed. `fingerprints`: what is known of the model already."""
+    return trace(model, list(specs), closed=_Closer(table, fingerprints or Fingerprints()), allow_unknown=True)

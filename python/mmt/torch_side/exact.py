@@ -30,23 +30,26 @@ def _engine(table: Any) -> Any:
     return _engines[key]
 
 
-def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> str:
-    """The exact plan of a torch model as JSON. Kept beside the table under the identity of what the model computes."""
+def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tuple[str, bool]:
+    """The exact plan of a torch model as JSON, and whether it may be another one for other numbers in the weights.
+
+    Kept beside the table under the identity of what the model computes.
+    """
     from mmt.torch_side.convert import onnx_to_mnn
     from mmt.torch_side.export import to_onnx
 
-    key = _identity(model, specs)
+    key, numbers_matter = _identity(model, specs)
     cache = _core.table.PlanCache.open(table.folder)
     cached = cache.get(key, table.config["config_id"]) if key else None
     if cached is not None:
-        return cached
+        return cached, numbers_matter
     with tempfile.TemporaryDirectory(prefix="mmt_exact_") as folder:
         path = Path(folder) / "model.mnn"
         onnx_to_mnn(to_onnx(model, specs).onnx_bytes, str(path))
         plan = _core.predict.exact_plan_json(_engine(table), str(path))
     if key:
         cache.put(key, table.config["config_id"], plan)
-    return plan
+    return plan, numbers_matter
 
 
 def file_plan_json(path: str, shapes: list[list[int]], table: Any) -> str:
@@ -66,12 +69,13 @@ def file_plan_json(path: str, shapes: list[list[int]], table: Any) -> str:
         return _core.predict.exact_plan_json(_engine(table), str(converted), shapes)
 
 
-def _identity(model: torch.nn.Module, specs: list[TensorSpec]) -> str:
-    """What the model computes, weights aside; "" where it cannot be traced (then nothing is kept)."""
+def _identity(model: torch.nn.Module, specs: list[TensorSpec]) -> tuple[str, bool]:
+    """What the model computes, weights aside ("" where it cannot be traced; then nothing is kept), and whether that
+    depends on numbers."""
     from mmt.torch_side.trace import UnsupportedFunction
 
     try:
-        text = trace(model, specs).to_json()
+        traced = trace(model, specs)
     except UnsupportedFunction:
-        return ""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return "", True
+    return hashlib.sha256(traced.to_json().encode()).hexdigest()[:32], traced.numbers_matter

@@ -110,6 +110,20 @@ class Fingerprints:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[torch.nn.Module, str]] = {}
         self._open: list[int] = []
+        self._checked: set[_Plan] = set()
+        self._hooked = False
+        self._shared: list[tuple[int, ...]] = []
+
+    def structure(self, model: torch.nn.Module) -> str | None:
+        """Everything that a trace of `model` depends on besides its inputs and the numbers in its tensors: its
+        configuration, and which modules are one and the same. None where hooks may do anything.
+
+        The first question to this object.
+        """
+        configuration = self.configuration(model)
+        if self._hooked or torch.nn.modules.module._has_any_global_hook():
+            return None
+        return f"{configuration}{self._shared}" if self._shared else configuration
 
     def fingerprint(self, module: torch.nn.Module, inputs: Sequence[tuple[Sequence[int], str]]) -> str:
         """Identity of `module` with these inputs, (shape, dtype) each: 32 hexadecimal digits."""
@@ -121,6 +135,8 @@ class Fingerprints:
         """Identity of `module` whatever its inputs: 64 hexadecimal digits."""
         seen = self._seen.get(id(module))
         if seen is not None:
+            if self._open:  # one module in two places
+                self._shared.append((len(self._seen), list(self._seen).index(id(module))))
             return seen[1]
         if id(module) in self._open:
             return f"cycle:{len(self._open) - self._open.index(id(module))}"
@@ -135,8 +151,14 @@ class Fingerprints:
     def _configuration(self, module: torch.nn.Module) -> str:
         attributes = module.__dict__
         cls = type(module)
+        if attributes.get("_forward_hooks") or attributes.get("_forward_pre_hooks"):
+            self._hooked = True
         plan_key = (cls, *attributes)
         plan = _plans.get(plan_key)
+        if plan is not None and plan not in self._checked:
+            self._checked.add(plan)
+            if plan.identity != identity(cls):  # its code was changed since
+                plan = None
         if plan is None:
             plan = _Plan(cls, attributes)
             with _lock:

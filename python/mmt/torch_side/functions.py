@@ -16,6 +16,9 @@ from torch import Tensor
 #: Calls that are not recorded and simply made.
 Pass = object()
 
+#: Such calls that tell the model numbers of tensors: what it does then may depend on more than its structure.
+Reads = object()
+
 #: torch function -> handler or Pass.
 HANDLERS: dict[Any, Any] = {}
 
@@ -46,7 +49,7 @@ def handler_of_operator(func: Any) -> Callable | None:
     name = str(packet).removeprefix("aten.")
     found = getattr(torch, name, None) or getattr(Tensor, name, None)
     handler = HANDLERS.get(found)
-    return None if handler is Pass else handler
+    return None if handler is Pass or handler is Reads else handler
 
 
 def records(*names: str, spaces: Sequence[Any] = _SPACES) -> Callable:
@@ -68,7 +71,7 @@ def records(*names: str, spaces: Sequence[Any] = _SPACES) -> Callable:
     return register
 
 
-def passes(*names: str) -> None:
+def passes(*names: str, entry: object = Pass) -> None:
     """Registers methods and properties of tensors, and functions, that are not recorded."""
     for name in names:
         for space in (torch, Tensor):
@@ -76,9 +79,9 @@ def passes(*names: str) -> None:
             if func is None:
                 continue
             if callable(func):
-                HANDLERS[func] = Pass
+                HANDLERS[func] = entry
             elif hasattr(func, "__get__"):
-                HANDLERS[func.__get__] = Pass
+                HANDLERS[func.__get__] = entry
 
 
 passes(
@@ -86,12 +89,20 @@ passes(
     "is_mkldnn", "is_leaf", "grad", "grad_fn", "names", "itemsize", "nbytes", "is_mps", "is_xpu", "is_cpu", "_version",
     "output_nr", "_base", "is_vulkan", "is_xla", "is_sparse_csr",
     "size", "dim", "ndimension", "numel", "nelement", "stride", "storage_offset", "element_size", "is_contiguous",
-    "is_floating_point", "is_complex", "is_signed", "__len__", "get_device", "__repr__", "__hash__", "_is_view",
-    "is_inference", "is_same_size", "is_set_to", "data_ptr", "untyped_storage", "is_tensor", "is_storage",
-    "is_nonzero", "item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__",
-    "__contains__", "__format__", "result_type", "promote_types", "can_cast", "broadcast_shapes", "equal", "allclose",
+    "is_floating_point", "is_complex", "is_signed", "__len__", "get_device", "__hash__", "_is_view",
+    "is_inference", "is_same_size", "is_set_to", "is_tensor", "is_storage",
+    "result_type", "promote_types", "can_cast", "broadcast_shapes",
     "__iter__", "is_conj", "is_neg", "set_grad_enabled", "is_grad_enabled", "register_hook", "retain_grad",
 )  # fmt: skip
+passes(
+    "__repr__", "data_ptr", "untyped_storage", "is_nonzero", "item", "tolist", "numpy", "__array__", "__bool__",
+    "__int__", "__float__", "__index__", "__contains__", "__format__", "equal", "allclose", entry=Reads,
+)  # fmt: skip
+
+#: Functions whose result has another shape for other numbers.
+SHAPED_BY_NUMBERS = frozenset({
+    "nonzero", "argwhere", "masked_select", "unique", "unique_consecutive", "bincount", "repeat_interleave", "where",
+})  # fmt: skip
 
 
 def _device(rec: Any, tensor: Tensor) -> torch.device:
@@ -102,9 +113,14 @@ HANDLERS[Tensor.device.__get__] = _device
 
 
 # --- helpers of the handlers ------------------------------------------------------------------------------------------
+#: Grows with every number of a tensor that became an argument.
+numbers_read: list[bool] = []
+
+
 def number(value: Any) -> int | float | bool | str:
     """A scalar as JSON: torch scalars and one-element constants become Python's, infinities text."""
     if isinstance(value, Tensor):
+        numbers_read.append(True)
         value = value.item()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return repr(value)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from mmt.torch_side import functions, structure
-from mmt.torch_side.functions import HANDLERS, Pass
+from mmt.torch_side.functions import HANDLERS, SHAPED_BY_NUMBERS, Pass, Reads, numbers_read
 from mmt.torch_side.leaves import LEAVES
 from mmt.torch_side.structure import TensorSpec, TraceNode, UnsupportedFunction, dtype_name
 
@@ -46,6 +46,7 @@ class Recorder(TorchFunctionMode):
         self.real = real
         self.inplace = False  # the current call changes its first tensor
         self.module = ""  # path of the module that is running
+        self.numbers_matter = real  # whether the model was told numbers of tensors, constants for instance
         self.specs: list[tuple[tuple[int, ...], torch.dtype, int]] = []  # of each value
         self.constants: list[Tensor] = []
         self.nodes: list[TraceNode] = []
@@ -218,6 +219,9 @@ class Recorder(TorchFunctionMode):
         handler = HANDLERS.get(func)
         if handler is Pass:
             return func(*args, **kwargs) if kwargs else func(*args)
+        if handler is Reads:
+            self.numbers_matter = True
+            return func(*args, **kwargs) if kwargs else func(*args)
         traced = self._traced
         for value in args:
             if id(value) in traced or (
@@ -243,6 +247,9 @@ class Recorder(TorchFunctionMode):
 
     def _fold(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         """Calls on constants alone are done at once."""
+        name = getattr(func, "__name__", "")
+        if name in SHAPED_BY_NUMBERS or (name == "__getitem__" and structure.flatten(args[1:], Tensor)):
+            self.numbers_matter = True
         if self._constant_values and functions.changes_in_place(func):
             self._before_constant_changes(args[0])
         return func(*args, **kwargs)
@@ -300,11 +307,15 @@ class Recorder(TorchFunctionMode):
                 self.module = inside
 
         nn.Module.__call__ = call
+        read_before = len(numbers_read)
         try:
             with self:
                 yield
         finally:
             nn.Module.__call__ = outer
+            if len(numbers_read) > read_before:
+                self.numbers_matter = True
+                numbers_read.clear()
 
     def _name(self, module: nn.Module) -> str:
         name = self._names.get(id(module))
@@ -339,8 +350,8 @@ class Recorder(TorchFunctionMode):
         outputs: list[int] = []
 
         def make(spec: TensorSpec) -> Tensor:
-            device = "cpu" if self.real else META
-            tensor = torch.zeros(tuple(spec.shape), dtype=getattr(torch, spec.dtype), device=device)
+            dtype = getattr(torch, spec.dtype)
+            tensor = torch.zeros(spec.shape, dtype=dtype) if self.real else _empty(spec.shape, dtype=dtype, device=META)
             outputs.append(self._bind(tensor))
             return tensor
 

@@ -41,6 +41,7 @@ class Trace:
     constants: list[torch.Tensor] = field(default_factory=list)
     output_structure: Any = None  # what the module returned, with Slot(i) in place of output i
     on_real_tensors: str = ""  # why the module had to be run on real tensors; "" where it had not
+    numbers_matter: bool = False  # whether the module was told numbers of tensors, so that others may change the trace
     _json: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,7 +190,8 @@ def _finish(recorder: Recorder, result: Any, reason: str) -> Trace:
             needed.update(node.inputs)
     nodes.reverse()
     values = [(shape, dtype_name(dtype), constant) for shape, dtype, constant in recorder.specs]
-    return Trace(values, nodes, recorder.inputs, outputs, recorder.constants, structure, reason)
+    matter = recorder.numbers_matter
+    return Trace(values, nodes, recorder.inputs, outputs, recorder.constants, structure, reason, matter)
 
 
 def _walk(model: nn.Module) -> tuple[dict[int, str], list[nn.Module]]:
