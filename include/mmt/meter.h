@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/cache_curve.h"
 #include "mmt/clock.h"
 #include "mmt/engine.h"
 #include "mmt/profile.h"
@@ -41,6 +42,9 @@ struct MeterOptions {
   /// Bytes that other models must touch before a run counts as cold, as far as the models of a batch suffice for that.
   /// 0: another model's run is enough.
   std::int64_t evict_bytes = 0;
+  /// Size of the largest cache, whose pressure is measured with chains of models (mmt/cache_curve.h). 0: is not
+  /// measured.
+  std::int64_t cache_bytes = 0;
   /// Where the CPU throttles: wait at most this long for it to recover. 0: go on and flag the rows.
   std::chrono::nanoseconds cooldown{0};
 };
@@ -60,6 +64,7 @@ struct MeterResult {
   int rounds = 0;
   std::int64_t kernels_total = 0,
                kernels_shared = 0;  ///< Kernels met, and those of them that another model had already.
+  CacheCurve cache;                 ///< Empty where it was not measured.
 };
 
 using ProgressHook = std::function<void(const MeterProgress&)>;

@@ -15,7 +15,8 @@ struct FreshTimes {
 
 /// `base` with the times of the kernels in `fresh` replaced; everything else as it is. Kernels that `base` lacks stay
 /// absent.
+/// `cache`: takes the place of the table's where it is not empty.
 std::shared_ptr<LatencyTable> overlay(std::shared_ptr<LatencyTable> base,
-                                      std::unordered_map<std::string, FreshTimes> fresh);
+                                      std::unordered_map<std::string, FreshTimes> fresh, const CacheCurve& cache = {});
 
 }  // namespace mmt

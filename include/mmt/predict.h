@@ -22,7 +22,7 @@ struct PlanSums {
   double hot_us = 0;           ///< Σ hot.
   double cold_extra_us = 0;    ///< Σ of what is cold inside a model too: of kernels, their overhead and the run's.
   double kernels = 0;          ///< Number of kernels.
-  double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, activations once.
+  double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, part of the activations.
   double variance_us2 = 0;     ///< Σ se².
   double estimated_us = 0;     ///< Part of the sum that has no row.
 };
@@ -44,8 +44,10 @@ struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
   double cold_run_extra_us = 0,
          cold_kernel_extra_us =
-             0;  ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
-  double l2_bytes = 0, l3_bytes = 0;
+             0;         ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
+  double l3_bytes = 0;  ///< Largest cache.
+  /// log2 of bytes and the cold share there, rising, as the table's chains of operators told (mmt/cache_curve.h).
+  std::vector<std::pair<double, double>> points;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
   double model_share = 0.012;
   /// Share of an estimated kernel's time that its interval spans to each side.
@@ -56,10 +58,10 @@ struct CostModel {
   double cold_share(double footprint_bytes) const;
   double latency_us(const PlanSums& sums) const;
   /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, its activations were written
-  /// just before, unless they are too large for the core's cache in a run that is too large for the shared one.
-  double still_cold(const KernelSignature& kernel, double footprint_bytes) const;
-  /// How much of what a run touches lies beyond the shared cache, 0…1.
-  double out_of_l3(double footprint_bytes) const;
+  /// just before.
+  double still_cold(const KernelSignature& kernel) const;
+  /// What a kernel adds to the bytes that a run touches.
+  static double footprint_bytes(const KernelSignature& kernel);
   double half_width_us(const PlanSums& sums) const;
 };
 

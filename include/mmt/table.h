@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/cache_curve.h"
 #include "mmt/profile.h"
 
 namespace mmt {
@@ -62,6 +63,7 @@ struct ConfigRow {
   double cold_run_overhead_us = 0,
          cold_kernel_overhead_us = 0;  ///< Cold: the engine's own bookkeeping is cold as well.
   double overhead_residual = 0;        ///< Median absolute relative residual of that fit.
+  CacheCurve cache;                    ///< What chains of operators told; empty where the journal has no such line.
   std::int64_t operators = 0, kernels = 0;
 };
 

@@ -58,6 +58,18 @@ inline constexpr auto kConfigFitFields = std::make_tuple(
     Field{"cold_kernel_overhead_us", "us", "cost of each cold kernel beside its own time",
           &ConfigRow::cold_kernel_overhead_us},
     Field{"overhead_residual", "", "median relative residual of that fit", &ConfigRow::overhead_residual},
+    Field{"cache_bytes", "bytes", "touched by chains of operators, by point",
+          [](auto& row) -> auto& { return row.cache.bytes;
+}
+}
+, Field{"cache_extra_us", "us", "what chained runs took beyond hot ones, by point",
+        [](auto& row) -> auto& {return row.cache.extra_us;
+}
+}
+, Field{"cache_cold_extra_us", "us", "what cold runs of the same kernels take beyond hot ones, by point",
+        [](auto& row) -> auto& {return row.cache.cold_extra_us;
+}
+},
     Field{"operators", "", "measured operators", &ConfigRow::operators},
     Field{"kernels", "", "kernels with a cost", &ConfigRow::kernels});
 

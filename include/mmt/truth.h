@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/cache_curve.h"
 #include "mmt/clock.h"
 #include "mmt/engine.h"
 #include "mmt/meter.h"
@@ -17,7 +18,8 @@ struct TruthOptions {
   std::uint64_t seed = 1;
   double max_steal = 0.02;  ///< A visit with more is made again, at most `max_retries` times.
   int max_retries = 3;
-  bool profile = false;  ///< Also the times of each kernel inside the model.
+  bool profile = false;          ///< Also the times of each kernel inside the model.
+  std::int64_t cache_bytes = 0;  ///< As in MeterOptions: chains of companions after each round.
 };
 
 /// One model's truth. The halves (even and odd rounds, on one drift scale) tell the noise floor.
@@ -41,6 +43,7 @@ struct FreshKernel {
 struct TruthReport {
   std::vector<Truth> models;
   std::vector<FreshKernel> kernels;  ///< One per signature.
+  CacheCurve cache;                  ///< What chains of the companions told; empty where there were none.
   std::vector<double> round_factor;  ///< Drift: speed of each round, median 1.
 };
 

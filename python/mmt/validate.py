@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelRow", "ValidationReport", "validate"]
 
+#: Size of the largest cache where the system does not tell.
+USUAL_CACHE_BYTES = 8 << 20
+
 
 @dataclass
 class ModelRow:
@@ -138,10 +141,11 @@ def validate(
             needed.update(kernel["key"] for kernel in prediction.kernels)
         companions = operators_with(table, needed) if with_ops else []
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
-        measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook)
+        cache_bytes = table.config["run"]["l3_bytes"] or USUAL_CACHE_BYTES
+        measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes)
     truths = measured_now["models"]
     if with_ops:
-        table = _core.predict.overlay(table, measured_now["kernels"])
+        table = _core.predict.overlay(table, measured_now["kernels"], measured_now["cache"])
     rows: list[ModelRow] = []
     predictions: list[Prediction] = []
     measured: list[dict[str, Any]] = []

@@ -61,12 +61,13 @@ void bind_truth(nb::module_& m) {
   m.def(
       "measure",
       [](mmt::Engine& engine, const std::vector<Subject>& models, const std::vector<Subject>& companions, int rounds,
-         int runs, std::uint64_t seed, bool profile, nb::object on_progress) {
+         int runs, std::uint64_t seed, bool profile, nb::object on_progress, std::int64_t cache_bytes) {
         mmt::TruthOptions options;
         options.rounds = rounds;
         options.runs = runs;
         options.seed = seed;
         options.profile = profile;
+        options.cache_bytes = cache_bytes;
         bool interrupted = false;
         const mmt::ProgressHook progress = [&](const mmt::MeterProgress& state) {
           const nb::gil_scoped_acquire gil;
@@ -88,19 +89,24 @@ void bind_truth(nb::module_& m) {
         nb::dict kernels;
         for (const mmt::FreshKernel& kernel : report.kernels) {
           kernels[kernel.key.c_str()] =
-              nb::make_tuple(mmt::expected_us(kernel.cold), mmt::expected_us(kernel.hot), mmt::median_standard_error(kernel.cold),
-                             mmt::median_standard_error(kernel.hot));
+              nb::make_tuple(mmt::expected_us(kernel.cold), mmt::expected_us(kernel.hot),
+                             mmt::median_standard_error(kernel.cold), mmt::median_standard_error(kernel.hot));
         }
         nb::dict result;
         result["models"] = rows;
         result["kernels"] = kernels;
+        result["cache"] = nb::make_tuple(report.cache.bytes, report.cache.extra_us, report.cache.cold_extra_us);
         result["round_factor"] = report.round_factor;
         return result;
       },
       "engine"_a, "models"_a, "companions"_a, "rounds"_a, "runs"_a, "seed"_a, "profile"_a, "on_progress"_a = nb::none(),
+      "cache_bytes"_a = 0,
       "Measures .mnn files in rounds of random order; models and companions: (label, path, ranges) with one (low, "
       "high) per input, or none.\n"
       "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), "
-      "and the drift per\n"
-      "round. Times in microseconds.");
+      "what chains of the\n"
+      "companions told of a cache of `cache_bytes` (bytes, extra and cold extra; 0: no chains), and the drift per "
+      "round. "
+      "Times in\n"
+      "microseconds.");
 }

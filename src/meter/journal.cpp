@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <string_view>
 
 #include "meter/fields_json.h"
@@ -109,7 +110,17 @@ void JournalWriter::append(const ModelProfile& profile) {
   impl_->write(line);
 }
 
-JournalReport read_journal(const std::string& path, const std::function<void(const JournalEntry&)>& each) {
+void JournalWriter::append(const CacheCurve& curve) {
+  if (curve.empty()) return;
+  impl_->write({{"type", "cache"},
+                {"config", impl_->config},
+                {"bytes", curve.bytes},
+                {"extra_us", curve.extra_us},
+                {"cold_extra_us", curve.cold_extra_us}});
+}
+
+JournalReport read_journal(const std::string& path, const std::function<void(const JournalEntry&)>& each,
+                           const std::function<void(const JournalCache&)>& each_cache) {
   JournalReport report;
   if (!file_exists(path)) return report;
   std::ifstream stream(path, std::ios::binary);
@@ -118,8 +129,10 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
   JournalEntry entry;
   std::string& config = entry.config_id;  // Of the run that the following profiles belong to; empty: none yet.
   bool is_profile = false;
+  std::optional<CacheCurve> curve;
   const auto take = [&](const std::string& text) -> std::string {
     is_profile = false;
+    curve.reset();
     if (std::string error = seal_error(text); !error.empty()) return error;
     const Json line = Json::parse(text, nullptr, false);
     if (line.is_discarded() || !line.is_object()) return "not a JSON object";
@@ -137,6 +150,15 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
       entry.profile = {};
       fields_json::decode(line, entry.profile);
       is_profile = true;
+    } else if (type == "cache") {
+      if (config.empty() || line.value("config", "") != config) return "belongs to a run whose first line is lost";
+      curve = CacheCurve{line.at("bytes").get<std::vector<double>>(), line.at("extra_us").get<std::vector<double>>(),
+                         line.at("cold_extra_us").get<std::vector<double>>()};
+      const std::size_t points = curve->bytes.size();
+      if (curve->extra_us.size() != points || curve->cold_extra_us.size() != points) {
+        curve.reset();
+        return "its lists differ in length";
+      }
     }  // Other types are from later versions of the same format and say nothing about times.
     return "";
   };
@@ -162,6 +184,7 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
     if (error.empty()) {
       ++report.lines;
       if (is_profile) each(entry);
+      if (curve && each_cache) each_cache({entry.run, config, *curve});
     } else if (report.dropped++ == 0) {
       report.first_drop = "line " + std::to_string(number) + ": " + error;
     }

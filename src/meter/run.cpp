@@ -18,6 +18,7 @@ constexpr int kFewestColumnVisits = 24;
 constexpr int kFewestSlowVisits = 8;
 constexpr nanoseconds kColumnTime = 250ms;   ///< Long enough to count stolen ticks of 10 ms.
 constexpr nanoseconds kSlowColumnTime = 2s;  ///< For models so slow that few visits fit.
+constexpr int kFirstChains = 5;              ///< One for each point; later ones follow while the batch is measured.
 constexpr int kEvaluationShare = 50;         ///< Statistics may take a fiftieth of the time.
 
 MeterOptions checked(const MeterOptions& options) {
@@ -48,6 +49,7 @@ Run::Run(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items
       progress_(progress),
       stop_(stop),
       scale_({options.max_steal, options.max_retries, options.cooldown.count() > 0}),
+      chains_(options.cache_bytes, options.seed),
       sessions_(engine, hooks, clock, items_),
       random_(options.seed),
       per_kernel_(engine.facts().per_kernel),
@@ -178,6 +180,7 @@ void Run::measure(const std::vector<int>& batch) {
   const int runs = 1 + options_.hot_runs;
   finish_settled(batch);  // Those that others measured already.
   begin_column();
+  for (int i = 0; i < kFirstChains && !halted(); ++i) run_chain(batch);
   while (!halted()) {
     std::vector<Visit> visits = choose_round(items_, batch, pool_, precision_, round_, random_);
     if (visits.empty()) {
@@ -197,6 +200,7 @@ void Run::measure(const std::vector<int>& batch) {
     if (column_is_due(true)) end_column(batch);
   }
   if (column_visits_ > 0) end_column(batch, !result_.interrupted, true);
+  judge_chains();
   if (!result_.interrupted) finish_what_there_is(batch);
 }
 
@@ -248,12 +252,14 @@ void Run::end_column(const std::vector<int>& batch, bool keep, bool must_evaluat
       kernel.cold.drop_column(column);
       kernel.hot.drop_column(column);
     }
+    chains_.drop_column(column);
     std::erase_if(reference_hot_, [column](const Sample& sample) { return sample.column == column; });
   }
   // Between the ends of batches no more often than the statistics' own cost allows.
   if (must_evaluate || clock_.now() - last_evaluation_ >= kEvaluationShare * evaluation_cost_) evaluate(batch);
   begin_column();
   if (throttled) cool_down();
+  if (!must_evaluate && !halted()) run_chain(batch);
 }
 
 void Run::cool_down() {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "meter/cache_chains.h"
 #include "meter/drift.h"
 #include "meter/hooks.h"
 #include "meter/item.h"
@@ -39,6 +40,9 @@ class Run {
   void take_answer();
   void take_all_answers();
   void record(ItemState& state, Part part, const RunSamples& samples);
+  void run_chain(const std::vector<int>& batch);
+  void record_chain(const ItemState& state, int point, const RunSamples& samples);
+  void judge_chains();
 
   // Stretches.
   void begin_column();
@@ -74,6 +78,8 @@ class Run {
   MeterItem reference_item_;
   KernelPool pool_;
   DriftScale scale_;
+  CacheChains chains_;
+  std::chrono::nanoseconds chain_time_{0};
   Sessions sessions_;
   std::mt19937_64 random_;
   bool per_kernel_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "meter/cache_chains.h"
 #include "mmt/log.h"
 
 namespace mmt::metering {
@@ -15,16 +16,6 @@ constexpr int kCrashesAllowed = 2;
 constexpr double kAheadUs = 20'000;
 constexpr std::size_t kMostAhead = 32;
 constexpr double kWayUs = 20;  ///< What a request costs beside its runs: two messages between processes.
-
-std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
-  std::int64_t activations = 0;
-  for (const PlannedKernel& kernel : plan.kernels) {
-    activations += kernel.signature.input_bytes + kernel.signature.output_bytes;
-  }
-  // Tensors share memory during a run; the engine's figure bounds what is really touched.
-  if (memory_mib > 0) activations = std::min(activations, static_cast<std::int64_t>(memory_mib * 1024 * 1024));
-  return plan.weight_bytes + activations;
-}
 
 }  // namespace
 

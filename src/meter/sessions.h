@@ -27,6 +27,7 @@ struct Visiting {
   Part part = kPlain;
   int runs = 1;
   bool recorded = true;  ///< False: it only warms up or pushes others out of the cache.
+  int chain_point = -1;  ///< The run belongs to a chain (meter/cache_chains.h).
 };
 
 class Sessions {

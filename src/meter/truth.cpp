@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 
+#include "meter/cache_chains.h"
 #include "mmt/error.h"
 #include "mmt/stats.h"
 
@@ -18,6 +19,7 @@ struct Subject {
   std::vector<std::vector<double>> kernel_colds;   ///< By kernel: its first run of each visit.
   std::vector<int> kernel_rounds;                  ///< Round of each profiled visit.
   double memory_mib = 0, resident_mib = 0;
+  std::int64_t bytes_touched = 0;  ///< By a run of a companion, roughly.
 };
 
 std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions) {
@@ -44,7 +46,8 @@ class TruthRun {
         stop_(stop),
         subjects_(items_.size()),
         truths_(items_.size()),
-        random_(options.seed) {}
+        random_(options.seed),
+        chains_(options.cache_bytes, options.seed) {}
 
   TruthReport run() {
     start_ = clock_.now();
@@ -75,6 +78,7 @@ class TruthRun {
         subject.plan = plan_kernels(item.path, subject.session->desc(), std::string(kStubPrefix));
         subject.kernel_visits.resize(subject.plan.kernels.size());
         subject.kernel_colds.resize(subject.plan.kernels.size());
+        subject.bytes_touched = metering::bytes_of_a_run(subject.plan, subject.memory_mib);
       }
     });
     truth.memory_mib = subjects_[index].memory_mib;
@@ -117,12 +121,43 @@ class TruthRun {
       if (subjects_[index].session == nullptr) continue;
       guarded(index, [&] { visit(index, round); });
     }
+    run_chains(round);
     report(round + 1);
   }
 
   void visit(std::size_t index, int round) {
     if (index < models_) visit_whole(index, round);
     if ((index >= models_ || options_.profile) && engine_.facts().per_kernel) visit_kernels(index, round);
+  }
+
+  void run_chains(int round) {
+    if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
+    constexpr int kChainsPerRound = 3;
+    for (int i = 0; i < kChainsPerRound && !stopped(); ++i) {
+      std::vector<std::int64_t> bytes;
+      for (std::size_t c = models_; c < items_.size(); ++c) {
+        bytes.push_back(subjects_[c].session != nullptr ? subjects_[c].bytes_touched : 0);
+      }
+      const std::vector<int> chain = chains_.next(bytes);
+      for (int time = 0; time < metering::CacheChains::kTimes; ++time) {
+        for (const int place : chain) {
+          const std::size_t index = models_ + static_cast<std::size_t>(place);
+          if (subjects_[index].session == nullptr) continue;
+          guarded(index, [&] { run_link(subjects_[index], round, time > 0); });
+        }
+      }
+    }
+  }
+
+  void run_link(Subject& subject, int round, bool counts) {
+    const RunSamples samples = subject.session->run({1, true});
+    engine_us_ += samples.timed_us;
+    for (std::size_t k = 0; counts && k < subject.plan.kernels.size(); ++k) {
+      const KernelSignature& signature = subject.plan.kernels[k].signature;
+      if (!metering::tells_of_the_cache(signature)) continue;
+      const int number = numbers_.try_emplace(signature.key, static_cast<int>(numbers_.size())).first->second;
+      chains_.add(chains_.point(), number, {samples.kernel_us[k], round, round});
+    }
   }
 
   /// Runs until the hypervisor left the machine alone, or the retries are used up.
@@ -181,6 +216,14 @@ class TruthRun {
     for (const auto& [key, samples] : kernels) {
       if (!samples.first.empty()) report.kernels.push_back({key, summarize(samples.first), summarize(samples.second)});
     }
+    std::vector<std::pair<double, double>> times(numbers_.size());  // Hot, cold.
+    for (const FreshKernel& kernel : report.kernels) {
+      const auto place = numbers_.find(kernel.key);
+      if (place == numbers_.end()) continue;
+      times[static_cast<std::size_t>(place->second)] = {expected_us(kernel.hot), expected_us(kernel.cold)};
+    }
+    report.cache =
+        chains_.curve(fit.column_factor, [&](int number) { return times[static_cast<std::size_t>(number)]; });
   }
 
   void summarize_one(int index, const TwoWayFit& fit) {
@@ -237,6 +280,8 @@ class TruthRun {
   std::vector<Truth> truths_;
   std::vector<Cell> cells_;
   std::mt19937_64 random_;
+  metering::CacheChains chains_;
+  std::map<std::string, int> numbers_;  ///< Of kernels in chains.
   std::chrono::nanoseconds start_{0};
   double engine_us_ = 0;
 };

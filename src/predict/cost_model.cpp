@@ -6,18 +6,27 @@
 
 namespace mmt {
 namespace {
-constexpr double kDefaultL2Bytes = 1.0 * 1024 * 1024;
 constexpr double kDefaultL3Bytes = 8.0 * 1024 * 1024;
 constexpr double kTwoSided95 = 1.96;
-// What a cold byte of output costs against a cold byte of weights: a line that is only written needs no waiting for it.
-constexpr double kOutputAgainstWeights = 0.1;
-constexpr double kSharedCacheAgainstMemory = 0.8;
-// A convolution over more than one pixel rearranges its input in scratch memory of several times its output's size. In
-// an operator's own session that is cold; in a model all convolutions share it.
-constexpr double kScratchAgainstWeights = 3.0;
+// What a cold byte of output costs against a cold byte of weights. A line that is only written needs no waiting for it;
+// but a convolution over more than one pixel rearranges its input in scratch memory of several times its output's size.
+constexpr double kOutputAgainstWeights = 0.15, kScratchAgainstWeights = 0.4;
+// Activations were written just before: this much of their part is cold nevertheless.
+constexpr double kActivations = 0.08;
+// Of outputs, a model touches this share anew: its tensors use the same memory one after another.
+constexpr double kFreshOutputs = 0.5;
+// Without chains (mmt/cache_curve.h): cold from a sixth of the largest cache, fully so from its size.
+constexpr double kFirstCold = 1.0 / 6, kFullyCold = 1.0, kColdestShare = 0.9;
+// That is worth as much as chains over this much cold time.
+constexpr double kPriorUs = 300;
 
 bool works_in_scratch(const KernelSignature& kernel) {
   return kernel.type == "Convolution" && kernel.attributes.find("kernel_") != std::string::npos;
+}
+
+double usual_share(double bytes, double cache_bytes) {
+  const double first = std::log2(kFirstCold * cache_bytes), full = std::log2(kFullyCold * cache_bytes);
+  return kColdestShare * std::clamp((std::log2(std::max(bytes, 1.0)) - first) / (full - first), 0.0, 1.0);
 }
 }  // namespace
 
@@ -27,34 +36,42 @@ CostModel CostModel::from(const ConfigRow& config) {
   model.kernel_overhead_us = config.kernel_overhead_us;
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
-  model.l2_bytes = config.run.l2_bytes > 0 ? static_cast<double>(config.run.l2_bytes) : kDefaultL2Bytes;
   model.l3_bytes = config.run.l3_bytes > 0 ? static_cast<double>(config.run.l3_bytes) : kDefaultL3Bytes;
+  double highest = 0;
+  for (std::size_t i = 0; i < config.cache.bytes.size(); ++i) {
+    const double bytes = config.cache.bytes[i];
+    const double share = (config.cache.extra_us[i] + kPriorUs * usual_share(bytes, model.l3_bytes)) /
+                         (config.cache.cold_extra_us[i] + kPriorUs);
+    // More bytes never make anything warmer.
+    highest = std::max(highest, std::clamp(share, 0.0, 1.0));
+    model.points.emplace_back(std::log2(bytes), highest);
+  }
   return model;
 }
 
 double CostModel::cold_share(double footprint_bytes) const {
-  // Least recently used data survives until as much again was touched: nothing is lost while a run fits into the core's
-  // own cache. Beyond it data comes from the shared cache, which costs most of what memory costs, and from memory once
-  // the run is larger than the shared cache as well.
-  const double bytes = std::max(footprint_bytes, 1.0);
-  const double out_of_l2 = std::clamp(std::log2(bytes / l2_bytes) / 2.0, 0.0, 1.0);
-  return kSharedCacheAgainstMemory * out_of_l2 + (1.0 - kSharedCacheAgainstMemory) * out_of_l3(bytes);
+  if (points.empty()) return usual_share(footprint_bytes, l3_bytes);
+  const double at = std::log2(std::max(footprint_bytes, 1.0));
+  // Below the first point the share falls to nothing at a quarter of its bytes, above the last it stays.
+  double left = points.front().first - 2, left_share = 0;
+  for (const auto& [right, share] : points) {
+    if (at < right) return at <= left ? left_share : left_share + (share - left_share) * (at - left) / (right - left);
+    left = right;
+    left_share = share;
+  }
+  return left_share;
 }
 
-double CostModel::out_of_l3(double footprint_bytes) const {
-  return std::clamp(std::log2(std::max(footprint_bytes, 1.0) / (l3_bytes / 2.0)) / 2.0, 0.0, 1.0);
-}
-
-double CostModel::still_cold(const KernelSignature& kernel, double footprint_bytes) const {
-  const double weights = static_cast<double>(kernel.weight_bytes);
-  const bool scratch = works_in_scratch(kernel);
-  const double outputs =
-      (scratch ? kScratchAgainstWeights : kOutputAgainstWeights) * static_cast<double>(kernel.output_bytes);
+double CostModel::still_cold(const KernelSignature& kernel) const {
+  const auto weights = static_cast<double>(kernel.weight_bytes);
+  const double outputs = (works_in_scratch(kernel) ? kScratchAgainstWeights : kOutputAgainstWeights) *
+                         static_cast<double>(kernel.output_bytes);
   if (weights + outputs <= 0) return 0;
-  if (scratch) return weights / (weights + outputs);
-  const double live = static_cast<double>(kernel.input_bytes + kernel.output_bytes) / l2_bytes;
-  const double evicted = std::clamp((live - 1.0) / 0.5, 0.0, 1.0) * out_of_l3(footprint_bytes);
-  return (weights + evicted * outputs) / (weights + outputs);
+  return (weights + kActivations * outputs) / (weights + outputs);
+}
+
+double CostModel::footprint_bytes(const KernelSignature& kernel) {
+  return static_cast<double>(kernel.weight_bytes) + kFreshOutputs * static_cast<double>(kernel.output_bytes);
 }
 
 double CostModel::latency_us(const PlanSums& sums) const {

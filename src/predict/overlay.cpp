@@ -5,10 +5,13 @@ namespace {
 
 class OverlayTable final : public LatencyTable {
  public:
-  OverlayTable(std::shared_ptr<LatencyTable> base, std::unordered_map<std::string, FreshTimes> fresh)
-      : base_(std::move(base)), fresh_(std::move(fresh)) {}
+  OverlayTable(std::shared_ptr<LatencyTable> base, std::unordered_map<std::string, FreshTimes> fresh,
+               const CacheCurve& cache)
+      : base_(std::move(base)), fresh_(std::move(fresh)), config_(base_->config()) {
+    if (!cache.empty()) config_.cache = cache;
+  }
 
-  const ConfigRow& config() const override { return base_->config(); }
+  const ConfigRow& config() const override { return config_; }
   std::string path() const override { return base_->path(); }
   std::string folder() const override { return base_->folder(); }
   std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) override {
@@ -48,13 +51,14 @@ class OverlayTable final : public LatencyTable {
 
   std::shared_ptr<LatencyTable> base_;
   std::unordered_map<std::string, FreshTimes> fresh_;
+  ConfigRow config_;
 };
 
 }  // namespace
 
 std::shared_ptr<LatencyTable> overlay(std::shared_ptr<LatencyTable> base,
-                                      std::unordered_map<std::string, FreshTimes> fresh) {
-  return std::make_shared<OverlayTable>(std::move(base), std::move(fresh));
+                                      std::unordered_map<std::string, FreshTimes> fresh, const CacheCurve& cache) {
+  return std::make_shared<OverlayTable>(std::move(base), std::move(fresh), cache);
 }
 
 }  // namespace mmt

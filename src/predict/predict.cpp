@@ -32,10 +32,6 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
   for (const PlanKernel& kernel : plan.kernels) {
-    prediction.sums.footprint_bytes +=
-        static_cast<double>(kernel.signature.weight_bytes + kernel.signature.output_bytes);
-  }
-  for (const PlanKernel& kernel : plan.kernels) {
     KernelCost cost;
     const auto row = kernel.signature.key.empty() ? nullptr : table.find_kernel(kernel.signature.key);
     if (row != nullptr) {
@@ -50,9 +46,8 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    const double extra =
-        (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature, prediction.sums.footprint_bytes) +
-        model.cold_kernel_extra_us;
+    const double extra = (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature) + model.cold_kernel_extra_us;
+    prediction.sums.footprint_bytes += CostModel::footprint_bytes(kernel.signature);
     still_cold.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;

@@ -121,8 +121,9 @@ TableBuildReport build_table(const std::string& path) {
       builder.set(table::kManifestFile, table::stamp_text(manifest_stamp));
     }
     std::int64_t nameless = 0;
-    const JournalReport read =
-        read_journal(journal, [&](const JournalEntry& entry) { nameless += builder.add(entry) ? 0 : 1; });
+    const JournalReport read = read_journal(
+        journal, [&](const JournalEntry& entry) { nameless += builder.add(entry) ? 0 : 1; },
+        [&](const JournalCache& cache) { builder.add(cache); });
     const std::int64_t dropped = read.dropped + nameless;
     if (dropped > 0) {
       const std::string first = read.dropped > 0 ? read.first_drop : "identities that are not 32 hexadecimal digits";

@@ -144,6 +144,10 @@ bool Builder::add(const JournalEntry& entry) {
   return true;
 }
 
+void Builder::add(const JournalCache& cache) {
+  caches_[cache.config_id.empty() ? cache.run.config_id() : cache.config_id].add_later(cache.curve);
+}
+
 void Builder::add_ports(int config, std::int64_t operator_no, const std::string& context, const char* direction,
                         const std::vector<PortDesc>& ports) {
   int position = 0;
@@ -163,6 +167,7 @@ TableBuildReport Builder::finish() {
     ConfigRow row;
     row.config_id = state.id;
     row.run = state.run;
+    if (const auto cache = caches_.find(state.id); cache != caches_.end()) row.cache = cache->second;
     fit_overheads(number, row);
     const std::string where = " WHERE config_no = " + std::to_string(number);
     row.operators =

@@ -27,6 +27,8 @@ class Builder {
   /// one that succeeded. Operators that no manifest entry described are "unlisted" where there were entries: they may
   /// be whole models, so they are kept, but not pooled. False: the line's identities make no sense, it was left out.
   bool add(const JournalEntry& entry);
+  /// Later curves of a configuration count more. Curves of configurations without a profile are left out.
+  void add(const JournalCache& cache);
   /// A row of the meta table.
   void set(const std::string& name, const std::string& value);
   /// Pools kernels, fits overheads, adds indexes and views, and closes the file.
@@ -57,6 +59,7 @@ class Builder {
   Statement insert_operator_, insert_measurement_, insert_kernel_, insert_operator_kernel_, insert_port_, insert_cost_;
   std::map<std::string, int> config_numbers_;
   std::map<int, ConfigState> configs_;
+  std::map<std::string, CacheCurve> caches_;  // By configuration.
   std::unordered_map<Blob16, std::int64_t, BlobHash> operators_, kernels_;
   bool has_manifest_ = false;
   std::map<std::tuple<int, std::int64_t, std::string>, bool> measured_;  // Value: it succeeded.

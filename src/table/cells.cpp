@@ -27,10 +27,12 @@ std::string dump(const T& values) {
 }  // namespace
 
 std::string to_json(const std::vector<int>& values) { return dump(values); }
+std::string to_json(const std::vector<double>& values) { return dump(values); }
 std::string to_json(const std::vector<std::vector<int>>& values) { return dump(values); }
 std::string to_json(const std::vector<std::string>& values) { return dump(values); }
 
 void from_json(const std::string& text, std::vector<int>& values) { parse_list(text, values); }
+void from_json(const std::string& text, std::vector<double>& values) { parse_list(text, values); }
 void from_json(const std::string& text, std::vector<std::vector<int>>& values) { parse_list(text, values); }
 void from_json(const std::string& text, std::vector<std::string>& values) { parse_list(text, values); }
 

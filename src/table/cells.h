@@ -13,10 +13,12 @@
 namespace mmt::table {
 
 std::string to_json(const std::vector<int>& values);
+std::string to_json(const std::vector<double>& values);
 std::string to_json(const std::vector<std::vector<int>>& values);
 std::string to_json(const std::vector<std::string>& values);
 /// These throw Error(kCorrupt) for text that is no such list.
 void from_json(const std::string& text, std::vector<int>& values);
+void from_json(const std::string& text, std::vector<double>& values);
 void from_json(const std::string& text, std::vector<std::vector<int>>& values);
 void from_json(const std::string& text, std::vector<std::string>& values);
 Layout layout_from_name(const std::string& name);

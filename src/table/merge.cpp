@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string run_name(const Provenance& run) { return run.config_id() + run.started_at + std::to_string(run.seed); }
+
 class Merger {
  public:
   explicit Merger(std::string target) : target_(std::move(target)) {
@@ -33,12 +35,12 @@ class Merger {
     if (file_exists(source + "/" + kManifestFile)) take_manifest(source);
     std::unique_ptr<JournalWriter> writer;  // One run line per run of the source.
     std::string writing;
-    read_journal(source + "/" + kJournalFile, [&](const JournalEntry& entry) {
+    const auto take_profile = [&](const JournalEntry& entry) {
       if (!note(entry)) {
         ++report_.skipped;
         return;
       }
-      const std::string run = entry.run.config_id() + entry.run.started_at + std::to_string(entry.run.seed);
+      const std::string run = run_name(entry.run);
       if (writer == nullptr || run != writing) {
         writer.reset();  // The file's lock must be free for the next one.
         writer = std::make_unique<JournalWriter>(target_ + "/" + kJournalFile, entry.run);
@@ -46,7 +48,12 @@ class Merger {
       }
       writer->append(entry.profile);
       ++report_.profiles;
-    });
+    };
+    const auto take_cache = [&](const JournalCache& cache) {
+      // Of runs whose profiles were all there already nothing new is to be learned.
+      if (writer != nullptr && writing == run_name(cache.run)) writer->append(cache.curve);
+    };
+    read_journal(source + "/" + kJournalFile, take_profile, take_cache);
   }
 
   MergeReport finish() {

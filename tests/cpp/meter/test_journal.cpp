@@ -54,6 +54,26 @@ std::vector<JournalEntry> read_all(const std::string& path, JournalReport* repor
   return entries;
 }
 
+TEST(Journal, GivesBackWhatChainsTold) {
+  testing::ScratchFolder folder;
+  const std::string path = folder / "latency.jsonl";
+  const CacheCurve curve{{4e6, 8e6}, {1.5, 20}, {100, 100}};
+  {
+    JournalWriter writer(path, some_run());
+    writer.append(some_profile(1));
+    writer.append(CacheCurve{});
+    writer.append(curve);
+  }
+  std::vector<JournalCache> caches;
+  const JournalReport report = read_journal(
+      path, [](const JournalEntry&) {}, [&](const JournalCache& cache) { caches.push_back(cache); });
+  EXPECT_EQ(report.dropped, 0);
+  ASSERT_EQ(caches.size(), 1u) << "an empty curve is no line";
+  EXPECT_EQ(caches[0].curve, curve);
+  EXPECT_EQ(caches[0].config_id, some_run().config_id());
+  EXPECT_EQ(read_all(path).size(), 1u);
+}
+
 TEST(Journal, GivesBackWhatWasWritten) {
   testing::ScratchFolder folder;
   const std::string path = folder / "latency.jsonl";

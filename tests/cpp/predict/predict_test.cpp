@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/fake_table.h"
 
 namespace mmt {
@@ -40,8 +42,50 @@ TEST(Predict, ASmallModelStaysHotAndALargeOneIsCold) {
   EXPECT_DOUBLE_EQ(small.latency_us, 10 + 2 * 0.5 + 2 * 20);
   EXPECT_EQ(small.cold_share, 0);
   const Prediction large = predict(plan_of(table, {key, key}, 64 << 20), table);
-  EXPECT_DOUBLE_EQ(large.latency_us, 10 + 2 * 0.5 + 2 * 30);
-  EXPECT_EQ(large.cold_share, 1);
+  EXPECT_DOUBLE_EQ(large.latency_us, 10 + 2 * 0.5 + 2 * (20 + 0.9 * 10));
+  EXPECT_EQ(large.cold_share, 0.9);
+}
+
+TEST(CostModel, TheTablesChainsTellHowColdARunIs) {
+  ConfigRow config;
+  config.run.l3_bytes = 32 << 20;
+  const CostModel usual = CostModel::from(config);
+  config.cache.bytes = {4 << 20, 8 << 20, 16 << 20, 32 << 20, 64 << 20};
+  config.cache.extra_us = {0, 0.1e6, 0.5e6, 0.4e6, 1.3e6};
+  config.cache.cold_extra_us = {1e6, 1e6, 1e6, 1e6, 1e6};
+  const CostModel measured = CostModel::from(config);
+  EXPECT_NEAR(measured.cold_share(8 << 20), 0.1, 0.01);
+  EXPECT_NEAR(measured.cold_share(16 << 20), 0.5, 0.01);
+  EXPECT_NEAR(measured.cold_share(12 << 20), 0.1 + 0.4 * std::log2(1.5), 0.01);
+  EXPECT_NEAR(measured.cold_share(32 << 20), 0.5, 0.01) << "more bytes never make anything warmer";
+  EXPECT_DOUBLE_EQ(measured.cold_share(1e12), 1);
+  EXPECT_EQ(measured.cold_share(0), 0);
+  double last = 0;
+  for (double bytes = 1e4; bytes < 1e10; bytes *= 1.3) {
+    EXPECT_GE(measured.cold_share(bytes), last);
+    last = measured.cold_share(bytes);
+  }
+  // Chains that hardly told anything leave what is usual.
+  config.cache.extra_us.assign(5, 1);
+  config.cache.cold_extra_us.assign(5, 1);
+  EXPECT_NEAR(CostModel::from(config).cold_share(16 << 20), usual.cold_share(16 << 20), 0.01);
+}
+
+TEST(CostModel, WeightsAreColdAndWhatWasJustWrittenIsNot) {
+  const CostModel model;
+  KernelSignature kernel;
+  kernel.type = "Convolution";
+  EXPECT_EQ(model.still_cold(kernel), 0);
+  kernel.weight_bytes = 1000;
+  EXPECT_EQ(model.still_cold(kernel), 1);
+  kernel.output_bytes = 10000;
+  const double pointwise = model.still_cold(kernel);
+  EXPECT_GT(pointwise, 0.3);
+  EXPECT_LT(pointwise, 0.6);
+  kernel.attributes = "kernel_x=3,kernel_y=3";
+  EXPECT_LT(model.still_cold(kernel), pointwise);
+  kernel.weight_bytes = 0;
+  EXPECT_LT(model.still_cold(kernel), 0.1);
 }
 
 TEST(Predict, TheBreakdownAddsUpToTheWhole) {

@@ -21,7 +21,6 @@ inline CostModel space_cost_model() {
   CostModel model;
   model.run_overhead_us = 7;
   model.kernel_overhead_us = 0.3;
-  model.l2_bytes = 2e6;
   model.l3_bytes = 3e7;
   return model;
 }

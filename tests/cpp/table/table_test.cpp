@@ -217,6 +217,20 @@ TEST_F(TableTest, OverheadsComeFromTheOperatorsTotals) {
   EXPECT_EQ(table->config().kernels, 1);
 }
 
+TEST_F(TableTest, HoldsWhatChainsToldOfTheCaches) {
+  write_journal({make_profile("a", {make_kernel(kConv, 20, 10)})}, make_run());
+  EXPECT_TRUE(LatencyTable::open(folder_)->config().cache.empty());
+  {
+    JournalWriter writer(file("latency.jsonl"), make_run());
+    writer.append(CacheCurve{{4e6, 8e6}, {10, 20}, {100, 100}});
+  }
+  {
+    JournalWriter writer(file("latency.jsonl"), make_run());
+    writer.append(CacheCurve{{4e6, 8e6}, {5, 10}, {50, 100}});
+  }
+  EXPECT_EQ(LatencyTable::open(folder_)->config().cache, (CacheCurve{{4e6, 8e6}, {10, 20}, {100, 150}}));
+}
+
 TEST_F(TableTest, ConfigurationsNeverMix) {
   write_journal({make_profile("a", {make_kernel(kConv, 20, 10)})}, make_run(1));
   write_journal({make_profile("a", {make_kernel(kConv, 12, 6)}), make_profile("b", {make_kernel(kRelu, 4, 3)})},

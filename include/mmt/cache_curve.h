@@ -1,0 +1,33 @@
+// How cold data gets while other data is touched: measured with chains of operators, no whole model needed.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace mmt {
+
+/// Sums over chained runs, one entry per point. At a point, operators are run one after another in a loop that touches
+/// `bytes` in all, as a model of that size does. For kernels whose data is mostly weights, `extra_us` sums what they
+/// took beyond their hot time, `cold_extra_us` what their cold time lies above their hot time: extra over cold extra is
+/// the share of a cold run that a run after so many bytes pays. Sums of several runs add up.
+struct CacheCurve {
+  std::vector<double> bytes, extra_us, cold_extra_us;
+
+  bool empty() const { return bytes.empty(); }
+  /// Takes in a later run's sums; earlier ones count half. Of curves with other points the later one stays.
+  void add_later(const CacheCurve& later) {
+    if (later.empty()) return;
+    if (bytes != later.bytes) {
+      *this = later;
+      return;
+    }
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      extra_us[i] = 0.5 * extra_us[i] + later.extra_us[i];
+      cold_extra_us[i] = 0.5 * cold_extra_us[i] + later.cold_extra_us[i];
+    }
+  }
+  bool operator==(const CacheCurve&) const = default;
+};
+
+}  // namespace mmt

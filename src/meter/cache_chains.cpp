@@ -1,0 +1,88 @@
+#include "meter/cache_chains.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "mmt/stats.h"
+
+namespace mmt::metering {
+namespace {
+
+constexpr double kMostlyWeights = 0.6;
+/// No model may be more than this share of a chain, or its own data would be most of what lies between its runs.
+constexpr double kLargestPart = 0.34;
+constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
+
+}  // namespace
+
+bool tells_of_the_cache(const KernelSignature& kernel) {
+  const auto weights = static_cast<double>(kernel.weight_bytes);
+  return weights > 0 && weights > kMostlyWeights * (weights + static_cast<double>(kernel.output_bytes));
+}
+
+std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
+  std::int64_t activations = 0;
+  for (const PlannedKernel& kernel : plan.kernels) {
+    activations += kernel.signature.input_bytes + kernel.signature.output_bytes;
+  }
+  // Tensors share memory during a run; the engine's figure bounds what is really touched.
+  if (memory_mib > 0) activations = std::min(activations, static_cast<std::int64_t>(memory_mib * 1024 * 1024));
+  return plan.weight_bytes + activations;
+}
+
+CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
+  for (const double share : {0.125, 0.25, 0.5, 1.0, 2.0}) points_.push_back(share * static_cast<double>(cache_bytes));
+}
+
+std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
+  std::vector<int> order(bytes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::shuffle(order.begin(), order.end(), random_);
+  // A point that cannot be reached is passed over.
+  for (std::size_t attempt = 0; attempt < points_.size(); ++attempt) {
+    point_ = (point_ + 1) % static_cast<int>(points_.size());
+    const double target = points_[static_cast<std::size_t>(point_)];
+    std::vector<int> chain;
+    double sum = 0;
+    for (const int index : order) {
+      const auto own = static_cast<double>(bytes[static_cast<std::size_t>(index)]);
+      if (own <= 0 || own > kLargestPart * target || sum + own > kTooMuch * target) continue;
+      chain.push_back(index);
+      sum += own;
+      if (sum >= kFull * target) break;
+    }
+    if (sum >= kTooLittle * target) return chain;
+  }
+  return {};
+}
+
+void CacheChains::drop_column(int column) {
+  std::erase_if(samples_, [column](const ChainSample& one) { return one.sample.column == column; });
+}
+
+CacheCurve CacheChains::curve(std::span<const double> factors,
+                              const std::function<std::pair<double, double>(int kernel)>& times) const {
+  std::map<std::pair<int, int>, std::vector<double>> chained;  // By point and kernel.
+  for (const ChainSample& one : samples_) {
+    const double factor = factors[static_cast<std::size_t>(one.sample.column)];
+    chained[{one.point, one.kernel}].push_back(one.sample.us / factor);
+  }
+  CacheCurve curve;
+  if (chained.empty()) return curve;
+  curve.bytes = points_;
+  curve.extra_us.assign(points_.size(), 0.0);
+  curve.cold_extra_us.assign(points_.size(), 0.0);
+  for (const auto& [place, values] : chained) {
+    const auto [hot, cold] = times(place.second);
+    if (!(hot > 0) || !(cold > hot)) continue;
+    const auto count = static_cast<double>(values.size());
+    // One wild sample must not outweigh a kernel: it never takes more than twice its cold extra.
+    const double extra = std::clamp(expected_us(summarize(values)) - hot, hot - cold, 2 * (cold - hot));
+    curve.extra_us[static_cast<std::size_t>(place.first)] += count * extra;
+    curve.cold_extra_us[static_cast<std::size_t>(place.first)] += count * (cold - hot);
+  }
+  return curve;
+}
+
+}  // namespace mmt::metering

@@ -1,0 +1,55 @@
+// Chains: operators run one after another, so that a known number of bytes lies between two runs of each.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "meter/samples.h"
+#include "mmt/cache_curve.h"
+#include "mmt/kernel.h"
+
+namespace mmt::metering {
+
+/// True for kernels whose data is mostly weights: inside a model these are what is cold.
+bool tells_of_the_cache(const KernelSignature& kernel);
+
+/// Bytes that one run of a model touches, roughly: its weights, and its tensors or, where that is less, the memory that
+/// the engine took for them.
+std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib);
+
+class CacheChains {
+ public:
+  /// `cache_bytes`: size of the largest cache. The points lie from an eighth of it to twice it.
+  CacheChains(std::int64_t cache_bytes, std::uint64_t seed);
+
+  /// How often a chain is run; its first time only puts the caches into the state of a loop.
+  static constexpr int kTimes = 3;
+
+  /// The next point's chain: random models that together touch its bytes; empty where those there are do not suffice.
+  /// `bytes`: what one run of each model touches, 0 for models that cannot be run.
+  std::vector<int> next(std::span<const std::int64_t> bytes);
+  int point() const { return point_; }  ///< Of the last chain.
+
+  void add(int point, int kernel, const Sample& sample) { samples_.push_back({point, kernel, sample}); }
+  void drop_column(int column);
+
+  /// `times`: a kernel's hot and cold time on the common scale, {0, 0} where unknown.
+  CacheCurve curve(std::span<const double> factors,
+                   const std::function<std::pair<double, double>(int kernel)>& times) const;
+
+ private:
+  struct ChainSample {
+    int point, kernel;
+    Sample sample;
+  };
+  std::vector<double> points_;
+  std::vector<ChainSample> samples_;
+  std::mt19937_64 random_;
+  int point_ = -1;
+};
+
+}  // namespace mmt::metering

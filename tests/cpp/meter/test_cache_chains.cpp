@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+
+#include "meter/cache_chains.h"
+
+namespace mmt::metering {
+namespace {
+
+constexpr std::int64_t kCache = 32 << 20;
+
+TEST(CacheChains, AChainTouchesItsPointsBytes) {
+  std::vector<std::int64_t> bytes(400, 600'000);
+  bytes[7] = 0;  // Cannot be run.
+  CacheChains chains(kCache, 1);
+  std::set<int> points;
+  for (int i = 0; i < 10; ++i) {
+    const std::vector<int> chain = chains.next(bytes);
+    ASSERT_FALSE(chain.empty());
+    points.insert(chains.point());
+    const double target = (0.125 * (1 << chains.point())) * kCache;
+    EXPECT_NEAR(0.6e6 * static_cast<double>(chain.size()), target, 0.25 * target);
+    EXPECT_EQ(std::set<int>(chain.begin(), chain.end()).size(), chain.size()) << "none twice";
+    EXPECT_FALSE(std::set<int>(chain.begin(), chain.end()).contains(7));
+  }
+  EXPECT_EQ(points.size(), 5u);
+}
+
+TEST(CacheChains, PointsThatTheModelsDoNotReachArePassedOver) {
+  const std::vector<std::int64_t> few(16, 600'000);
+  CacheChains chains(kCache, 1);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(chains.next(few).empty());
+    EXPECT_LE(chains.point(), 1);
+  }
+  EXPECT_TRUE(chains.next(std::vector<std::int64_t>(3, 1000)).empty());
+  EXPECT_TRUE(chains.next({}).empty());
+}
+
+TEST(CacheChains, NoModelIsMostOfAChain) {
+  const std::vector<std::int64_t> bytes{4 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20};
+  CacheChains chains(kCache, 1);
+  const std::vector<int> chain = chains.next(bytes);
+  ASSERT_EQ(chains.point(), 0);
+  EXPECT_EQ(chain.size(), 4u);
+}
+
+TEST(CacheChains, TheCurveIsTheShareOfTheColdExtra) {
+  // Kernel 0: hot 10, cold 30; kernel 1: hot 100, cold 140. A chain at point p costs p / 4 of the difference.
+  CacheChains chains(kCache, 1);
+  const std::vector<double> factors{1.0, 2.0};
+  for (int point = 0; point < 5; ++point) {
+    for (int column = 0; column < 2; ++column) {
+      const double factor = factors[static_cast<std::size_t>(column)];
+      for (int i = 0; i < 6; ++i) {
+        chains.add(point, 0, {static_cast<float>(factor * (10 + 20 * point / 4.0)), column, i});
+        chains.add(point, 1, {static_cast<float>(factor * (100 + 40 * point / 4.0)), column, i});
+        chains.add(point, 2, {55, column, i});  // Nobody knows its times.
+      }
+    }
+  }
+  const auto times = [](int kernel) {
+    return kernel == 0 ? std::pair{10.0, 30.0} : kernel == 1 ? std::pair{100.0, 140.0} : std::pair{0.0, 0.0};
+  };
+  const CacheCurve curve = chains.curve(factors, times);
+  ASSERT_EQ(curve.bytes.size(), 5u);
+  for (std::size_t point = 0; point < 5; ++point) {
+    EXPECT_DOUBLE_EQ(curve.bytes[point], 0.125 * (1 << point) * kCache);
+    EXPECT_NEAR(curve.extra_us[point] / curve.cold_extra_us[point], static_cast<double>(point) / 4, 1e-6);
+    EXPECT_NEAR(curve.cold_extra_us[point], 12 * (20 + 40), 1e-6);
+  }
+  chains.drop_column(1);
+  EXPECT_NEAR(chains.curve(factors, times).cold_extra_us[3], 6 * (20 + 40), 1e-6);
+  EXPECT_TRUE(CacheChains(kCache, 1).curve(factors, times).empty());
+}
+
+TEST(CacheChains, OneWildKernelIsHeldBack) {
+  CacheChains chains(kCache, 1);
+  for (int i = 0; i < 10; ++i) chains.add(2, 0, {10, 0, i});
+  chains.add(2, 1, {100000, 0, 0});
+  const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
+  EXPECT_LE(curve.extra_us[2] / curve.cold_extra_us[2], 0.2);
+}
+
+TEST(CacheCurve, LaterRunsCountMore) {
+  CacheCurve curve{{1, 2}, {10, 20}, {100, 100}};
+  curve.add_later({{1, 2}, {50, 60}, {100, 100}});
+  EXPECT_EQ(curve, (CacheCurve{{1, 2}, {55, 70}, {150, 150}}));
+  curve.add_later({});
+  EXPECT_EQ(curve.bytes.size(), 2u);
+  curve.add_later({{4}, {1}, {2}});
+  EXPECT_EQ(curve, (CacheCurve{{4}, {1}, {2}}));
+}
+
+}  // namespace
+}  // namespace mmt::metering
