@@ -101,6 +101,7 @@ void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row) {
       context.kernel_keys.push_back(hex_from_blob(operator_kernels_.next<Blob16>()));
       read_cell(operator_kernels_, context.roles.emplace_back());
       operator_kernels_.read(context.ports.emplace_back());
+      operator_kernels_.read(context.tensors.emplace_back());
     }
     operator_kernels_.start();
     ports_.start().bind(config_).bind(operator_no).bind(context.context);
