@@ -93,7 +93,8 @@ def predict_many(
             if process.is_alive():
                 process.terminate()
                 process.join()
-    return [_short(one(item, exact)) if answer is None else answer for item, answer in zip(models, answers, strict=True)]
+    pairs = zip(models, answers, strict=True)
+    return [_short(one(item, exact)) if answer is None else answer for item, answer in pairs]
 
 
 def _short(prediction: Prediction) -> ModelLatency:
