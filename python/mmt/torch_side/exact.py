@@ -50,7 +50,9 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tu
         onnx_to_mnn(to_onnx(model, specs).onnx_bytes, str(path))
         plan = _core.predict.exact_plan_json(_engine(table), str(path))
     if cost is not None:
-        plan = json.dumps(json.loads(plan) | cost._asdict())
+        # Statistics of batch norms are constants too, but nobody counts them as parameters.
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        plan = json.dumps(json.loads(plan) | {"parameters": parameters, "flops": cost.flops})
     if key:
         cache.put(key, table.config["config_id"], plan)
     return plan, numbers_matter
