@@ -39,6 +39,9 @@ struct PlannedKernel {
   KernelSignature signature;
   KernelRole role = KernelRole::kBody;
   int port = -1;  ///< Which model input or output a conversion belongs to; -1 for body.
+  /// Numbers of the tensors that it reads and writes: "0,-1>3". First the model's inputs, then its outputs, then what
+  /// lies between; -1: constant data. "5=2": 5, which the engine copied from 2 before. Empty: not known.
+  std::string tensors;
 };
 
 /// A port of an operator, as its `.mnn` shows it.

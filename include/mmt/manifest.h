@@ -34,8 +34,9 @@ struct OperatorEntry {
   std::vector<std::vector<int>> output_shapes;
   std::vector<std::string> output_dtypes;
   std::int64_t parameter_count = 0;
-  std::string exporter;  ///< "mmt" (own graph writer) or "torch" (PyTorch's exporter).
-  std::string origin;    ///< "yaml", "register", "scan", …
+  std::int64_t flops = -1;  ///< Floating-point operations of one run, a multiply-add counts as two; -1: not known.
+  std::string exporter;     ///< "mmt" (own graph writer) or "torch" (PyTorch's exporter).
+  std::string origin;       ///< "yaml", "register", "scan", …
   std::vector<OperatorModel> models;
   std::string error;  ///< Conversion failed for this reason; `models` is empty then.
 };

@@ -52,6 +52,8 @@ struct ModelPlan {
   std::int64_t file_bytes = 0;
   double memory_mib = 0;
   double mflops = 0;
+  std::int64_t parameters = -1,
+               flops = -1;  ///< Of an exact plan, where the model that it was made of told; -1: not known.
 };
 
 /// Composes a plan from the operators that `trace` kept closed and the glue between them.

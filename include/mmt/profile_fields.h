@@ -96,6 +96,9 @@ struct FieldList<KernelProfile> {
 , Field{"port", "", "input or output that a conversion belongs to, -1 for none",
         [](auto& k) -> auto& {return k.kernel.port;
 }
+}
+, Field{"tensors", "", "numbers of the tensors that it reads and writes", [](auto& k) -> auto& {return k.kernel.tensors;
+}
 },
       Field{"cold", "", "first runs after other models' runs", &KernelProfile::cold},
       Field{"hot", "", "runs right after a run of the same model", &KernelProfile::hot});

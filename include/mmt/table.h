@@ -37,6 +37,7 @@ struct ContextRow {
   std::vector<std::string> kernel_keys;  ///< In execution order.
   std::vector<KernelRole> roles;
   std::vector<int> ports;
+  std::vector<std::string> tensors;  ///< Of each kernel: PlannedKernel::tensors.
   std::vector<PortDesc> inputs, outputs;
   double memory_mib = 0, resident_mib = 0, mflops = 0;
   std::int64_t file_bytes = 0, weight_bytes = 0;
@@ -48,6 +49,7 @@ struct OperatorRow {
   std::vector<std::vector<int>> input_shapes, output_shapes;
   std::vector<std::string> input_dtypes, output_dtypes;
   std::int64_t parameter_count = 0;
+  std::int64_t flops = -1;  ///< Of one run, a multiply-add counts as two; -1: not known.
   /// "ok"; "failed" (conversion or every context failed, see `reason`); "unmeasured" (in the manifest, but not measured
   /// under this configuration). Only "ok" rows have contexts.
   std::string status = "ok", reason;

@@ -48,7 +48,8 @@ inline constexpr auto kOperatorIdentityFields =
                     Field{"input_dtypes", "", "element types of the inputs", &OperatorRow::input_dtypes},
                     Field{"output_shapes", "", "one list per output", &OperatorRow::output_shapes},
                     Field{"output_dtypes", "", "element types of the outputs", &OperatorRow::output_dtypes},
-                    Field{"parameter_count", "", "trainable and constant numbers", &OperatorRow::parameter_count});
+                    Field{"parameter_count", "", "trainable and constant numbers", &OperatorRow::parameter_count},
+                    Field{"flops", "", "operations of one run, a multiply-add counts as two", &OperatorRow::flops});
 
 /// What was fitted to a configuration's measurements, and how many there are.
 inline constexpr auto kConfigFitFields = std::make_tuple(
@@ -89,6 +90,7 @@ struct FieldList<ContextRow> {
       Field{"kernel_keys", "", "in execution order", &ContextRow::kernel_keys},
       Field{"roles", "", "of each kernel", &ContextRow::roles},
       Field{"ports", "", "of each kernel, -1 for none", &ContextRow::ports},
+      Field{"tensors", "", "of each kernel: numbers of the tensors that it reads and writes", &ContextRow::tensors},
       Field{"inputs", "", "ports", &ContextRow::inputs}, Field{"outputs", "", "ports", &ContextRow::outputs},
       Field{"memory_mib", "MiB", "session memory, the engine's figure", &ContextRow::memory_mib},
       Field{"resident_mib", "MiB", "growth of the process by opening and first run", &ContextRow::resident_mib},

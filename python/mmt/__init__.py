@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmt._core import MmtError, __version__
     from mmt.converter import register
+    from mmt.many import predict_many
     from mmt.predict import LatencyTable, Prediction
     from mmt.space_eval import LatencySpace
     from mmt.torch_side.scan import scan
 
-__all__ = ["LatencySpace", "LatencyTable", "MmtError", "Prediction", "__version__", "register", "scan"]
+__all__ = ["LatencySpace", "LatencyTable", "MmtError", "Prediction", "__version__", "predict_many", "register", "scan"]
 
 _HOMES = {
     "LatencySpace": "mmt.space_eval",
@@ -23,6 +24,7 @@ _HOMES = {
     "MmtError": "mmt._core",
     "Prediction": "mmt.predict",
     "__version__": "mmt._core",
+    "predict_many": "mmt.many",
     "register": "mmt.converter",
     "scan": "mmt.torch_side.scan",
 }

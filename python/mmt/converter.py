@@ -102,8 +102,8 @@ def validation(dir: str | os.PathLike[str], ops: Any, save_path: str | os.PathLi
             name=path.stem, true_us=true, predicted_us=predicted, low_us=low, high_us=high,
             error_pct=100 * (predicted / true - 1), half_a_us=truth["half_a_us"], half_b_us=truth["half_b_us"],
             how=prediction.how, flags=prediction.flags, missing=len(prediction.missing),
-            memory_mib=truth["memory_mib"], predicted_memory_mib=prediction.result.memory_mib,
-            inside=low <= true <= high))
+            memory_mib=truth["memory_mib"], predicted_memory_mib=prediction.memory_mib,
+            inside=low <= true <= high, size_mb=path.stat().st_size / 1e6, predicted_size_mb=prediction.size_mb))
     if not rows:
         raise mmt_error("engine", f"{dir}: none of the models could be measured: "
                         + "; ".join(f"{item['name']}: {item['reason']}" for item in failed))

@@ -62,10 +62,12 @@ def describe_missing(prediction: Prediction, table: Any, limit: int = 10) -> str
 def summary_model(
     model: torch.nn.Module, input_shape: Sequence[Any], classes: Iterable[type] | None = None, *, dtype: str = "float32"
 ) -> list[dict[str, Any]]:
-    """Modules of `model` with their input and output shapes and parameters, in execution order.
+    """Modules of `model` with their shapes, parameters and operations: one dictionary per call, in execution order.
 
-    `classes`: only instances of these; None: the modules without children. Returns one dictionary each:
-    name, class, input_shapes, output_shapes, parameters. Runs the model once on zeros.
+    `input_shape`: [1, 3, 224, 224], or a list of shapes. `classes`: only instances of these; None: the modules without
+    children. Keys: name (path in the model), class, input_shapes, output_shapes, parameters (with those of its
+    children), flops (of this call, a multiply-add counts as two; -1: it calls a function that MMT does not know).
+    Runs the model once on zeros, in evaluation mode. Raises what the model raises for these inputs.
     """
     from mmt.torch_side.closing import tensor_specs
     from mmt.torch_side.summary import summarize_modules

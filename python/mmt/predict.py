@@ -13,12 +13,14 @@ still without running it; such plans are kept beside the table.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mmt import _core
@@ -47,14 +49,54 @@ class Prediction:
     missing: list[dict[str, Any]]
     doubts: list[str]
     result: Any
+    table: Any = field(default=None, repr=False, compare=False)
 
     @property
     def latency_ms(self) -> float:
         return self.latency_us / 1000.0
 
+    @cached_property
+    def memory(self) -> dict[str, Any]:
+        """Session memory in MiB as the engine counts it: `session_mib` with its parts `weights_mib`, `activations_mib`
+        and `unexplained_mib`; `known`, or `why` not. Worked out when it is first asked for (docs/memory.md)."""
+        return self.result.memory(self.table)
+
+    @cached_property
+    def _size(self) -> dict[str, Any]:
+        return self.result.size(self.table)
+
+    @property
+    def memory_mib(self) -> float:
+        """The engine's session memory in MiB; NaN where it is not known (`memory["why"]`)."""
+        return self.memory["session_mib"] if self.memory["known"] else math.nan
+
+    @property
+    def resident_mib(self) -> float:
+        """Growth of a process that loads and runs the model: the file's image and the session; NaN where not known."""
+        return self.memory_mib + self._size["file_bytes"] / 2**20
+
+    @property
+    def size_mb(self) -> float:
+        """Size of the converted `.mnn` file in MB (10⁶ bytes)."""
+        return self._size["file_bytes"] / 1e6
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the model's weights; for a model file its constant data / 4 bytes."""
+        return self._size["parameters"]
+
+    @property
+    def flops(self) -> int:
+        """Operations of one run, a multiply-add counts as two; for a model file from the engine's own count."""
+        return self._size["flops"]
+
     @property
     def nodes(self) -> list[dict[str, Any]]:
-        return self.result.nodes()
+        """One dictionary per operator or function; `parameters`, `flops`, `file_bytes` and `session_mib` (of its own
+        session) are -1 where they are not known."""
+        rows = self.result.nodes()
+        sizes = self.result.node_sizes(self.table)
+        return [row | size for row, size in zip(rows, sizes, strict=True)] if sizes else rows
 
     @property
     def kernels(self) -> list[dict[str, Any]]:
@@ -79,8 +121,13 @@ class Prediction:
             "kernel_overhead_us": self.result.kernel_overhead_us,
             "cold_share": self.result.cold_share,
             "weight_bytes": self.result.weight_bytes,
-            "file_bytes": self.result.file_bytes,
-            "memory_mib": self.result.memory_mib,
+            "file_bytes": self._size["file_bytes"],
+            "size_mb": self.size_mb,
+            "parameters": self.parameters,
+            "flops": self.flops,
+            "memory_mib": self.memory["session_mib"] if self.memory["known"] else None,
+            "memory": self.memory,
+            "resident_mib": self.resident_mib if self.memory["known"] else None,
             "mflops": self.result.mflops,
             "nodes": self.nodes,
             "kernels": self.kernels,
@@ -179,7 +226,7 @@ def predict(
     if key is not None:
         result = _remembered(table, key)
         if result is not None:
-            return _prediction(result)
+            return _prediction(result, table)
     result = None
     if exact is not True:
         traced = closing.trace_closed(model, specs, table, fingerprints)
@@ -195,7 +242,7 @@ def predict(
         result = _core.predict.predict_plan_json(plan, table)
     if key is not None:
         _remember(table, key, result)
-    return _prediction(result)
+    return _prediction(result, table)
 
 
 def predict_file(path: str, table: Any, shapes: Sequence[Sequence[int]] = ()) -> Prediction:
@@ -204,10 +251,10 @@ def predict_file(path: str, table: Any, shapes: Sequence[Sequence[int]] = ()) ->
 
     table = open_table(table)
     plan = exact_plans.file_plan_json(path, [list(shape) for shape in shapes], table)
-    return _prediction(_core.predict.predict_plan_json(plan, table))
+    return _prediction(_core.predict.predict_plan_json(plan, table), table)
 
 
-def _prediction(result: Any) -> Prediction:
+def _prediction(result: Any, table: Any) -> Prediction:
     missing = result.missing()
     if result.estimated_kernels and not missing:
         seen: dict[str, dict[str, Any]] = {}
@@ -227,6 +274,7 @@ def _prediction(result: Any) -> Prediction:
         missing,
         list(result.doubts),
         result,
+        table,
     )
 
 

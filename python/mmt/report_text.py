@@ -38,7 +38,7 @@ def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> st
     )
     for name in ("operator", "module", "input", "output"):
         text.add_column(name, overflow="fold")
-    for name in ("latency us", "share"):
+    for name in ("latency us", "share", "parameters", "MFLOP"):
         text.add_column(name, justify="right")
     text.add_column("found")
     for node in nodes[:limit]:
@@ -50,6 +50,8 @@ def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> st
             _shapes(node["output_shapes"]),
             f"{node['latency_us']:.1f}",
             f"{share:.1f} %",
+            f"{node['parameters']:,}" if "parameters" in node else "",
+            f"{node['flops'] / 1e6:.2f}" if node.get("flops", -1) >= 0 else "",
             node["found"],
         )
     overhead = prediction.result.run_overhead_us
@@ -60,9 +62,11 @@ def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> st
         "",
         f"{overhead:.1f}",
         f"{100 * overhead / max(prediction.latency_us, 1e-9):.1f} %",
+        "",
+        "",
         "table",
     )
-    parts: list[Any] = [text]
+    parts: list[Any] = [text, sizes_line(prediction)]
     if prediction.flags:
         parts.append("flags: " + ", ".join(prediction.flags))
     if prediction.missing:
@@ -70,6 +74,27 @@ def prediction_table(prediction: Prediction, table: Any, limit: int = 200) -> st
 
         parts.append(describe_missing(prediction, table))
     return _render(*parts)
+
+
+def sizes_line(prediction: Prediction) -> str:
+    """Size and memory of a predicted model in one line."""
+    memory = prediction.memory
+    text = (
+        f"{prediction.size_mb:.2f} MB file, {prediction.parameters:,} parameters, {prediction.flops / 1e6:,.1f} MFLOP"
+    )
+    if not memory["known"]:
+        return f"{text}; session memory not known: {memory['why']}"
+    text += f", {memory['session_mib']:.2f} MiB session memory"
+    if prediction.how == "exact":
+        return text
+    return f"{text} ({memory['weights_mib']:.2f} weights, {memory['activations_mib']:.2f} activations)"
+
+
+def _sizes_errors_line(what: str, errors: dict[str, float]) -> str:
+    return (
+        f"{what}: MAPE {errors['mape_pct']:.3f} %, bias {errors['bias_pct']:+.3f} %, max {errors['max_pct']:.3f} % "
+        f"({errors['count']} composed models)"
+    )
 
 
 def _metrics_line(name: str, metrics: dict[str, float]) -> str:
@@ -86,6 +111,8 @@ def validation_table(report: ValidationReport) -> str:
     rows.add_column("model")
     for name in ("true us", "predicted us", "interval us", "error", "halves"):
         rows.add_column(name, justify="right")
+    for name in ("memory MiB", "predicted MiB", "file MB", "predicted MB"):
+        rows.add_column(name, justify="right")
     rows.add_column("how")
     for row in report.rows:
         rows.add_row(
@@ -95,6 +122,10 @@ def validation_table(report: ValidationReport) -> str:
             f"{row.low_us:.0f}…{row.high_us:.0f}",
             f"{row.error_pct:+.2f} %",
             f"{100 * (row.half_b_us / row.half_a_us - 1):+.2f} %",
+            f"{row.memory_mib:.2f}",
+            f"{row.predicted_memory_mib:.2f}",
+            f"{row.size_mb:.3f}",
+            f"{row.predicted_size_mb:.3f}",
             row.how + (f", {row.missing} missing" if row.missing else ""),
         )
     parts: list[Any] = [
@@ -103,6 +134,10 @@ def validation_table(report: ValidationReport) -> str:
         _metrics_line("noise floor", report.noise_floor),
         f"inside their 95 % interval: {100 * report.inside_interval:.0f} %",
     ]
+    sizes = report.size_errors()
+    for what, name in (("memory     ", "memory"), ("file size  ", "size")):
+        if sizes[name]["count"]:
+            parts.append(_sizes_errors_line(what, sizes[name]))
     if report.split:
         split = Table(
             title="error by kernel type (time inside the models against the prediction, all models)",

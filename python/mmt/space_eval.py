@@ -3,6 +3,7 @@
     space = LatencySpace(build, {"block0": [3, 5, 7], …}, [1, 3, 224, 224], "ops/")
     space.latency_us(space.sample(1_000_000))       # NumPy in, NumPy out
     space.fastest(10); space.within(20_000.0); space.pareto(configs, scores)
+    space.fastest(10, limits={"memory_mib": 64, "size_mb": 40, "parameters": 10e6})
 
 A space is compiled once: the model of the first choices, one model per further choice of a slot, and, where the parts
 do not simply add up, one model per pair of choices of neighbouring slots (layouts differ at their border). Everything
@@ -63,7 +64,12 @@ FEATURES = (
     "estimated_us",
     "weight_bytes",
     "mflops",
+    "parameters",
+    "flops",
+    "size_mb",
+    "memory_mib",
 )
+_MEMORY = FEATURES.index("memory_mib")
 #: Parts count as additive where checks on random configurations agree to this share of the latency.
 ADDITIVE_SHARE = 2e-4
 _CHECKS = 12
@@ -96,6 +102,10 @@ class LatencySpace:
         self._build, self._inputs, self._dtype, self._exact = build, input_shape, dtype, exact
         self._names = list(self.slots)
         self._known: dict[tuple[int, ...], np.ndarray] = {}
+        self._activations: dict[tuple[int, ...], float] = {}
+        #: Largest share by which `memory_mib(rows)` missed the models' own predictions on random configurations.
+        self.memory_error = 0.0
+        self._seed = seed
         self._compile(random.Random(seed))
 
     # ---- compiling ---------------------------------------------------------------------------------------------
@@ -109,7 +119,14 @@ class LatencySpace:
             values = prediction.sums | {
                 "weight_bytes": prediction.result.weight_bytes,
                 "mflops": prediction.result.mflops,
+                "parameters": prediction.parameters,
+                "flops": prediction.flops,
+                "size_mb": prediction.size_mb,
             }
+            # Weights add up; activations share one pool that is as large as its fullest moment needs.
+            memory = prediction.memory
+            values["memory_mib"] = memory["session_mib"] - memory["activations_mib"] if memory["known"] else np.nan
+            self._activations[choice] = memory["activations_mib"] if memory["known"] else np.nan
             self._known[choice] = np.array([float(values[name]) for name in FEATURES])
             self.models_predicted += 1
         return self._known[choice]
@@ -118,23 +135,46 @@ class LatencySpace:
         sizes = [len(choices) for choices in self.slots.values()]
         zero = (0,) * len(sizes)
         base = self._features(zero)
-        self._arrays = _core.space_table.SpaceTable(sizes, list(FEATURES), base)
-        single: list[list[np.ndarray]] = []
-        for slot, size in enumerate(sizes):
-            single.append([self._features(_with(zero, {slot: choice})) - base for choice in range(size)])
-            for choice, delta in enumerate(single[slot]):
-                self._arrays.set_choice(slot, choice, delta)
-        self._pairs = 0
+        single = [
+            [self._features(_with(zero, {slot: choice})) - base for choice in range(size)]
+            for slot, size in enumerate(sizes)
+        ]
+        pairs: list[tuple[int, int, int, int, np.ndarray]] = []
         if not self._additive(generator, sizes):
             for slot in range(len(sizes) - 1):
                 for a in range(1, sizes[slot]):
                     for b in range(1, sizes[slot + 1]):
                         together = self._features(_with(zero, {slot: a, slot + 1: b})) - base
                         correction = together - single[slot][a] - single[slot + 1][b]
-                        if np.abs(correction).max() > 0:
-                            self._arrays.set_pair(slot, a, slot + 1, b, correction)
-                            self._pairs += 1
+                        if np.nanmax(np.abs(correction)) > 0:
+                            pairs.append((slot, a, slot + 1, b, correction))
+        self._pairs = len(pairs)
+        self.memory_known = not any(np.isnan(value) for value in self._activations.values())
+        self._most_activations = max(self._activations.values()) if self.memory_known else 0.0
+        shift = np.zeros(len(FEATURES))
+        shift[_MEMORY] = self._most_activations
+        self._arrays = _core.space_table.SpaceTable(sizes, list(FEATURES), np.nan_to_num(base + shift))
+        for slot, deltas in enumerate(single):
+            for choice, delta in enumerate(deltas):
+                self._arrays.set_choice(slot, choice, np.nan_to_num(delta))
+        for slot_a, a, slot_b, b, correction in pairs:
+            self._arrays.set_pair(slot_a, a, slot_b, b, np.nan_to_num(correction))
         self._arrays.compile(self._cost())
+        self._check_memory(zero, sizes)
+
+    def _check_memory(self, zero: tuple[int, ...], sizes: list[int]) -> None:
+        """Activations per slot and choice, and how well their maximum does on random configurations."""
+        self._slot_activations = np.zeros((len(sizes), max(sizes)))
+        for slot, size in enumerate(sizes):
+            for choice in range(size):
+                self._slot_activations[slot, choice] = self._activations[_with(zero, {slot: choice})]
+        generator = random.Random(self._seed)  # the draws that `_additive` made as well
+        for _ in range(_CHECKS if self.memory_known else 0):
+            self._features(tuple(generator.randrange(size) for size in sizes))
+        if self.memory_known:
+            rows = np.array(list(self._known))
+            truth = np.array([self._known[tuple(row)][_MEMORY] + self._activations[tuple(row)] for row in rows])
+            self.memory_error = float(np.abs(self.memory_mib(rows) / truth - 1).max())
 
     def _additive(self, generator: random.Random, sizes: list[int]) -> bool:
         """Whether random configurations are the sums of their single choices."""
@@ -174,6 +214,19 @@ class LatencySpace:
         """Latencies in microseconds of configurations, shape (n, slots) -> (n,)."""
         return self._arrays.latency_us(rows)
 
+    def memory_mib(self, rows: np.ndarray) -> np.ndarray:
+        """Session memory of configurations in MiB: weights add up, activations are the largest of the choices'.
+
+        The engine may put weights of one choice into space that another left; that is not seen here and makes this too
+        high rather than too low. `memory_error` says how well it did on random configurations. NaN where the table is
+        too old to know.
+        """
+        if not self.memory_known:
+            return np.full(len(rows), np.nan)
+        columns = np.arange(len(self._names))
+        activations = self._slot_activations[columns, np.asarray(rows, dtype=np.int64)].max(axis=1)
+        return self.sums(rows, ["memory_mib"])[:, 0] - self._most_activations + activations
+
     def latencies(self) -> np.ndarray:
         """Latencies of all configurations in microseconds, in the order of `enumerate`: last slot fastest."""
         return self._arrays.enumerate_latency_us(0, self.size)
@@ -183,8 +236,18 @@ class LatencySpace:
         return self._arrays.enumerate(first, self.size - first if count is None else count)
 
     def sums(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Sums of features (see FEATURES) of configurations, shape (n, len(names))."""
+        """Sums of features (see FEATURES) of configurations, shape (n, len(names)).
+
+        "memory_mib" is here, as in `limits`, what the weights take and the largest activations of any configuration
+        that was predicted: never less than `memory_mib(rows)`.
+        """
         return self._arrays.feature_sums(rows, list(names))
+
+    def _limits(self, limits: Mapping[str, float] | None) -> dict[str, float]:
+        if limits and "memory_mib" in limits and not self.memory_known:
+            raise ValueError("memory cannot be bounded: the table was measured by a version that did not note how "
+                             "kernels pass tensors on; measure the operators again (mmt meter --again)")
+        return dict(limits or {})
 
     def sample(
         self, count: int, seed: int = 1, *, budget_us: float | None = None, limits: Mapping[str, float] | None = None
@@ -217,18 +280,18 @@ class LatencySpace:
     ) -> Found:
         """`count` uniform draws from the configurations within the budget, with their latencies; fewer, and not
         `complete`, where the search gave up."""
-        return Found(*self._arrays.sample_within(budget_us, count, seed, dict(limits or {})))
+        return Found(*self._arrays.sample_within(budget_us, count, seed, self._limits(limits)))
 
     def fastest(self, count: int, limits: Mapping[str, float] | None = None) -> Found:
         """The `count` fastest configurations and their latencies in microseconds; exact where `complete`."""
-        return Found(*self._arrays.fastest(count, dict(limits or {})))
+        return Found(*self._arrays.fastest(count, self._limits(limits)))
 
     def within(
         self, budget_us: float, most: int = 1_000_000, limits: Mapping[str, float] | None = None
     ) -> Found:
         """Configurations of at most `budget_us`, fastest first, with their latencies: all of them where `complete`,
         else `most` of them, which need not be the fastest."""
-        return Found(*self._arrays.within(budget_us, most, dict(limits or {})))
+        return Found(*self._arrays.within(budget_us, most, self._limits(limits)))
 
     def pareto(self, rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Indices of the rows that none other beats in both latency (lower) and score (higher), fastest first."""

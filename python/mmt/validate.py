@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,10 @@ USUAL_CACHE_BYTES = 8 << 20
 
 @dataclass
 class ModelRow:
-    """One model: truth, prediction, error. Times in microseconds; `error_pct` positive where predicted too high."""
+    """One model: truth, prediction, error. Times in microseconds; `error_pct` positive where predicted too high.
+
+    `memory_mib`: the engine's session memory; `size_mb`: the converted file. Predictions that are not known are NaN.
+    """
 
     name: str
     true_us: float
@@ -49,6 +53,8 @@ class ModelRow:
     memory_mib: float
     predicted_memory_mib: float
     inside: bool
+    size_mb: float = math.nan
+    predicted_size_mb: float = math.nan
 
 
 @dataclass
@@ -72,9 +78,22 @@ class ValidationReport:
             "noise_floor": self.noise_floor,
             "inside_interval": self.inside_interval,
             "reference_scale": self.reference_scale,
-            "models": [row.__dict__ | {"flags": list(row.flags)} for row in self.rows],
+            "models": [_plain(row.__dict__ | {"flags": list(row.flags)}) for row in self.rows],
             "split": self.split,
             "failed": self.failed,
+            "sizes": {name: _plain(errors) for name, errors in self.size_errors().items()},
+        }
+
+    def size_errors(self) -> dict[str, dict[str, float]]:
+        """Errors of predicted session memory ("memory") and file size ("size") over the models where both are known.
+
+        Each: count, mape_pct, max_pct (largest, without sign), bias_pct. Predictions that read the engine's schedule
+        know both already and are left out; `count` says how many remain.
+        """
+        composed = [row for row in self.rows if row.how == "composed"]
+        return {
+            "memory": _share_errors([(row.predicted_memory_mib, row.memory_mib) for row in composed]),
+            "size": _share_errors([(row.predicted_size_mb, row.size_mb) for row in composed]),
         }
 
     def to_json(self) -> str:
@@ -135,6 +154,7 @@ def validate(
         todo = [
             (name, str(path), ranges_of(by_name[name], _inputs_of(inputs, name), dtype)) for name, path in paths.items()
         ]
+        sizes = {name: path.stat().st_size / 1e6 for name, path in paths.items()}
         needed: set[str] = set()
         for name in paths if with_ops else ():
             prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
@@ -157,7 +177,7 @@ def validate(
         prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
         if progress:
             progress("predicting", index + 1, len(truths))
-        rows.append(_row(name, truth, prediction))
+        rows.append(_row(name, truth, prediction, sizes[name]))
         predictions.append(prediction)
         measured.append(truth)
     if not rows:
@@ -172,6 +192,22 @@ def validate(
         split=_split(measured, predictions) if split else [],
         failed=failed,
     )
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Without NaN, which JSON does not have."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}
+
+
+def _share_errors(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
+    errors = [100 * (predicted / true - 1) for predicted, true in pairs if true > 0 and math.isfinite(predicted)]
+    count = len(errors)
+    return {
+        "count": count,
+        "mape_pct": sum(map(abs, errors)) / count if count else math.nan,
+        "max_pct": max(map(abs, errors)) if count else math.nan,
+        "bias_pct": sum(errors) / count if count else math.nan,
+    }
 
 
 def operators_with(table: Any, keys: set[str]) -> list[tuple[str, str, list[tuple[float, float]]]]:
@@ -239,7 +275,7 @@ def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[
     return paths
 
 
-def _row(name: str, truth: dict[str, Any], prediction: Prediction) -> ModelRow:
+def _row(name: str, truth: dict[str, Any], prediction: Prediction, size_mb: float) -> ModelRow:
     true_us, predicted_us = truth["median_us"], prediction.latency_us
     low, high = prediction.interval_us
     return ModelRow(
@@ -255,8 +291,10 @@ def _row(name: str, truth: dict[str, Any], prediction: Prediction) -> ModelRow:
         flags=prediction.flags,
         missing=len(prediction.missing),
         memory_mib=truth["memory_mib"],
-        predicted_memory_mib=prediction.result.memory_mib,
+        predicted_memory_mib=prediction.memory_mib,
         inside=low <= true_us <= high,
+        size_mb=size_mb,
+        predicted_size_mb=prediction.size_mb,
     )
 
 

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "mmt/exact.h"
+#include "mmt/memory.h"
 #include "mmt/overlay.h"
 #include "mmt/predict.h"
 
@@ -23,10 +24,12 @@ namespace {
 struct Result {
   mmt::ModelPlan plan;
   mmt::Prediction prediction;
+  mmt::Trace trace;  ///< Of a composed plan; without nodes for other plans.
+  bool composed() const { return !trace.nodes.empty(); }
 };
 
 Result predict_plan(mmt::ModelPlan plan, mmt::LatencyTable& table) {
-  Result result{std::move(plan), {}};
+  Result result{std::move(plan), {}, {}};
   result.prediction = mmt::predict(result.plan, table);
   return result;
 }
@@ -67,6 +70,60 @@ nb::list kernel_rows(const Result& result) {
     row["weight_bytes"] = kernel.signature.weight_bytes;
     row["input_bytes"] = kernel.signature.input_bytes;
     row["output_bytes"] = kernel.signature.output_bytes;
+    rows.append(row);
+  }
+  return rows;
+}
+
+nb::dict memory_row(const Result& result, mmt::LatencyTable& table) {
+  mmt::MemoryEstimate estimate;
+  if (result.composed()) {
+    const nb::gil_scoped_release release;
+    estimate = mmt::estimate_memory(result.trace, result.plan, table);
+  } else {
+    estimate.known = result.plan.memory_mib > 0;
+    estimate.why = estimate.known ? "" : "the engine gave no figure";
+    estimate.session_mib = result.plan.memory_mib;
+  }
+  nb::dict row;
+  row["known"] = estimate.known;
+  row["why"] = estimate.why;
+  row["session_mib"] = estimate.session_mib;
+  row["weights_mib"] = estimate.weights_mib;
+  row["activations_mib"] = estimate.activations_mib;
+  row["unexplained_mib"] = estimate.unexplained_mib;
+  return row;
+}
+
+nb::dict size_row(const Result& result, mmt::LatencyTable& table) {
+  mmt::SizeEstimate estimate;
+  if (result.composed()) {
+    estimate = mmt::estimate_size(result.trace, result.plan, table);
+  } else {
+    estimate.file_bytes = result.plan.file_bytes;
+    // A model file tells its constant data, and the engine counts a multiply-add as one operation.
+    const mmt::ModelPlan& plan = result.plan;
+    estimate.parameters =
+        plan.parameters >= 0 ? plan.parameters : plan.weight_bytes / static_cast<std::int64_t>(sizeof(float));
+    estimate.flops = plan.flops >= 0 ? plan.flops : static_cast<std::int64_t>(2e6 * plan.mflops);
+  }
+  nb::dict row;
+  row["parameters"] = estimate.parameters;
+  row["flops"] = estimate.flops;
+  row["file_bytes"] = estimate.file_bytes;
+  row["uncounted"] = estimate.uncounted;
+  return row;
+}
+
+nb::list node_size_rows(const Result& result, mmt::LatencyTable& table) {
+  nb::list rows;
+  if (!result.composed()) return rows;
+  for (const mmt::NodeSize& size : mmt::node_sizes(result.trace, result.plan, table)) {
+    nb::dict row;
+    row["parameters"] = size.parameters;
+    row["flops"] = size.flops;
+    row["file_bytes"] = size.file_bytes;
+    row["session_mib"] = size.session_mib;
     rows.append(row);
   }
   return rows;
@@ -123,6 +180,10 @@ void bind_predict(nb::module_& m) {
       .def_prop_ro("sums", &sums_row)
       .def("nodes", &node_rows, "One dictionary per operator or function of the model.")
       .def("kernels", &kernel_rows, "One dictionary per kernel, in execution order.")
+      .def("memory", &memory_row, "table"_a,
+           "Session memory in MiB: weights, activations, what the operators took beyond; `known`.")
+      .def("size", &size_row, "table"_a, "Parameters, operations and bytes of the converted file.")
+      .def("node_sizes", &node_size_rows, "table"_a, "The same per node of a composed plan, -1 where not known.")
       .def("missing", &missing_rows, "What the table does not hold.")
       .def("plan_json", [](const Result& r) { return mmt::write_plan(r.plan); });
 
@@ -149,7 +210,10 @@ void bind_predict(nb::module_& m) {
   m.def(
       "predict_trace",
       [](const std::string& trace_json, const std::shared_ptr<mmt::LatencyTable>& table) {
-        return predict_plan(mmt::compose(mmt::read_trace(trace_json), *table), *table);
+        mmt::Trace trace = mmt::read_trace(trace_json);
+        Result result = predict_plan(mmt::compose(trace, *table), *table);
+        result.trace = std::move(trace);
+        return result;
       },
       "trace_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(),
       "Composes the plan of a trace and predicts it.");

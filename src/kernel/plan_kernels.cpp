@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "kernel/data_flow.h"
 #include "kernel/mnn_fields.h"
 #include "kernel/signature.h"
 #include "mmt/error.h"
@@ -51,6 +52,8 @@ class Planner {
     input_ids_.resize(session_.inputs.size());
     for (std::size_t i = 0; i < session_.inputs.size(); ++i) input_ids_[i] = {session_.inputs[i].id};
     for (const KernelDesc& kernel : session_.kernels) add(kernel);
+    const std::vector<std::string> flow = data_flow(session_);
+    for (std::size_t i = 0; i < flow.size(); ++i) plan_.kernels[i].tensors = flow[i];
     for (std::size_t i = 0; i < input_ids_.size(); ++i) name_reader(i);
     for (std::size_t i = 0; i < session_.outputs.size(); ++i) name_maker(i);
     for (const mnn::OpNode& op : graph_.ops) plan_.weight_bytes += op.constant_bytes;

@@ -35,6 +35,7 @@ struct FieldList<OperatorEntry> {  // Without the parameters, which are an objec
                       Field{"output_shapes", "", "batch first", &OperatorEntry::output_shapes},
                       Field{"output_dtypes", "", "element types", &OperatorEntry::output_dtypes},
                       Field{"parameter_count", "", "numbers of its weights", &OperatorEntry::parameter_count},
+                      Field{"flops", "", "operations of one run, a multiply-add counts as two", &OperatorEntry::flops},
                       Field{"exporter", "", "what wrote the graph", &OperatorEntry::exporter},
                       Field{"origin", "", "where it came from", &OperatorEntry::origin},
                       Field{"models", "", "its files", &OperatorEntry::models},

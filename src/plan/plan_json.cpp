@@ -40,7 +40,9 @@ std::string write_plan(const ModelPlan& plan) {
                         {"weight_bytes", plan.weight_bytes},
                         {"file_bytes", plan.file_bytes},
                         {"memory_mib", plan.memory_mib},
-                        {"mflops", plan.mflops}}
+                        {"mflops", plan.mflops},
+                        {"parameters", plan.parameters},
+                        {"flops", plan.flops}}
       .dump();
 }
 
@@ -87,6 +89,8 @@ ModelPlan read_plan(std::string_view json_text) {
     plan.file_bytes = json.at("file_bytes");
     plan.memory_mib = json.at("memory_mib");
     plan.mflops = json.at("mflops");
+    plan.parameters = json.value("parameters", std::int64_t{-1});
+    plan.flops = json.value("flops", std::int64_t{-1});
     return plan;
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kParse, std::string("plan: ") + error.what());

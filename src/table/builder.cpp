@@ -65,6 +65,7 @@ void Builder::add(const OperatorEntry& entry) {
   row.output_shapes = entry.output_shapes;
   row.output_dtypes = entry.output_dtypes;
   row.parameter_count = entry.parameter_count;
+  row.flops = entry.flops;
   insert_operator_.start().bind(place->second).bind(fingerprint);
   bind_cells(insert_operator_, kOperatorIdentityFields, row);
   insert_operator_.bind(entry.error).run();

@@ -111,6 +111,9 @@ inline constexpr auto kOperatorKernelFields =
 }
 , Field{"port", "", "", [](auto& k) -> auto& {return k.kernel.port;
 }
+}
+, Field{"tensors", "", "", [](auto& k) -> auto& {return k.kernel.tensors;
+}
 },
                     Field{"cold", "", "", &KernelProfile::cold}, Field{"hot", "", "", &KernelProfile::hot});
 

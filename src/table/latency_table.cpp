@@ -97,7 +97,15 @@ class LatencyTableImpl final : public LatencyTable {
   std::string folder() const override { return location_.folder; }
 
   std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) override {
-    return find(operators_, fingerprint, [](Reader& reader, const Blob16& key) { return reader.op(key); });
+    return find(operators_, fingerprint, [this](Reader& reader, const Blob16& key) {
+      std::vector<KernelRow> kernels;
+      auto row = reader.op(key, &kernels);
+      for (KernelRow& kernel : kernels) {  // Who asks for an operator asks for its kernels next.
+        auto shared = std::make_shared<const KernelRow>(std::move(kernel));
+        kernels_.put(shared->key, shared);
+      }
+      return row;
+    });
   }
 
   std::shared_ptr<const KernelRow> find_kernel(const std::string& key) override {

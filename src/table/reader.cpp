@@ -62,17 +62,17 @@ std::int64_t Reader::read_operator(Statement& statement, OperatorRow& row) {
   return number;
 }
 
-std::optional<OperatorRow> Reader::op(const Blob16& fingerprint) {
+std::optional<OperatorRow> Reader::op(const Blob16& fingerprint, std::vector<KernelRow>* kernels) {
   operator_.start().bind(fingerprint);
   if (!operator_.step()) return std::nullopt;
   OperatorRow row;
   const std::int64_t number = read_operator(operator_, row);
   operator_.start();
-  add_contexts(number, row);
+  add_contexts(number, row, kernels);
   return row;
 }
 
-void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row) {
+void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row, std::vector<KernelRow>* kernels) {
   measurements_.start().bind(config_).bind(operator_no);
   while (measurements_.step()) {
     ModelProfile profile;
@@ -98,9 +98,16 @@ void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row) {
   for (ContextRow& context : row.contexts) {
     operator_kernels_.start().bind(config_).bind(operator_no).bind(context.context);
     while (operator_kernels_.step()) {
-      context.kernel_keys.push_back(hex_from_blob(operator_kernels_.next<Blob16>()));
       read_cell(operator_kernels_, context.roles.emplace_back());
       operator_kernels_.read(context.ports.emplace_back());
+      operator_kernels_.read(context.tensors.emplace_back());
+      const bool has_cost = operator_kernels_.next<bool>();
+      if (has_cost && kernels != nullptr) {
+        kernels->push_back(read_kernel(operator_kernels_));
+        context.kernel_keys.push_back(kernels->back().key);
+      } else {
+        context.kernel_keys.push_back(hex_from_blob(operator_kernels_.next<Blob16>()));
+      }
     }
     operator_kernels_.start();
     ports_.start().bind(config_).bind(operator_no).bind(context.context);

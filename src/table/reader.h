@@ -25,7 +25,8 @@ class Reader {
   /// The number of the configuration that all further calls look at.
   void use(int config) { config_ = config; }
   std::optional<KernelRow> kernel(const Blob16& key);
-  std::optional<OperatorRow> op(const Blob16& fingerprint);
+  /// `kernels`, where given, gets the rows of the operator's kernels: they lie together, keys all over the file.
+  std::optional<OperatorRow> op(const Blob16& fingerprint, std::vector<KernelRow>* kernels = nullptr);
   std::vector<KernelRow> similar(const std::string& type, const std::string& attributes, int limit);
   /// Descriptions (without contexts) of operators of a class: those with these shapes first, then those with these
   /// parameters, then others, `limit` of each at most.
@@ -37,7 +38,7 @@ class Reader {
  private:
   KernelRow read_kernel(Statement& statement);
   std::int64_t read_operator(Statement& statement, OperatorRow& row);
-  void add_contexts(std::int64_t operator_no, OperatorRow& row);
+  void add_contexts(std::int64_t operator_no, OperatorRow& row, std::vector<KernelRow>* kernels);
 
   Database database_;
   int config_ = 0;

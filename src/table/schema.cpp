@@ -182,7 +182,10 @@ std::string select_measurements_sql() {
          " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
 }
 std::string select_operator_kernels_sql() {
-  return "SELECT k.key, p.role, p.port FROM operator_kernel p CROSS JOIN kernel k ON k.kernel_no = p.kernel_no "
+  return "SELECT p.role, p.port, p.tensors, c.kernel_no IS NOT NULL, k.key, " + join(kernel_columns(), "k.") + ", " +
+         join(cost_columns(), "c.") +
+         " FROM operator_kernel p CROSS JOIN kernel k ON k.kernel_no = p.kernel_no LEFT JOIN kernel_cost c "
+         "ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
          "WHERE p.config_no = ?1 AND p.operator_no = ?2 AND p.context = ?3 ORDER BY p.position";
 }
 std::string select_ports_sql() {

@@ -211,10 +211,13 @@ _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 
 
 def export_contexts(module: torch.nn.Module, inputs: Sequence[Any], contexts: Sequence[str]) \
-        -> tuple[dict[str, bytes], str, str]:
-    """ONNX bytes per context, which exporter wrote them ("mmt", "torch") and why not "mmt" ("")."""
+        -> tuple[dict[str, bytes], str, str, int]:
+    """ONNX bytes per context, which exporter wrote them ("mmt", "torch"), why not "mmt" (""), and the operations of one
+    run (-1 where they could not be counted)."""
     from mmt.torch_side.export import onnx_of_contexts
+    from mmt.torch_side.flops import total_cost
 
     results = onnx_of_contexts(module, input_specs(inputs), tuple(contexts))
     first = next(iter(results.values()))
-    return {context: result.onnx_bytes for context, result in results.items()}, first.exporter, first.reason
+    flops = -1 if first.trace is None else total_cost(first.trace).flops
+    return {context: result.onnx_bytes for context, result in results.items()}, first.exporter, first.reason, flops

@@ -25,6 +25,7 @@ def serve(read_fd: int, write_fd: int) -> None:
 
 def _convert(header: dict[str, Any], payload: bytes, log: OutputLog) -> dict[str, Any]:
     exporter = reason = ""
+    flops = -1
     onnx: dict[str, bytes] = {}
     if header["recipe"] is None:
         start = 0
@@ -32,12 +33,12 @@ def _convert(header: dict[str, Any], payload: bytes, log: OutputLog) -> dict[str
             onnx[context] = payload[start : start + size]
             start += size
     else:
-        onnx, exporter, reason = _export(header)
+        onnx, exporter, reason, flops = _export(header)
     models = convert_contexts(onnx, header["fingerprint"], header["folder"], log)
-    return {"models": [vars(model) for model in models], "exporter": exporter, "reason": reason}
+    return {"models": [vars(model) for model in models], "exporter": exporter, "reason": reason, "flops": flops}
 
 
-def _export(header: dict[str, Any]) -> tuple[dict[str, bytes], str, str]:
+def _export(header: dict[str, Any]) -> tuple[dict[str, bytes], str, str, int]:
     for entry in header["sys_path"]:
         if entry not in sys.path:
             sys.path.append(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from mmt import _core
+from mmt.torch_side.flops import Cost, total_cost
 from mmt.torch_side.trace import TensorSpec, trace
 
 __all__ = ["file_plan_json", "plan_json"]
@@ -38,7 +40,7 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tu
     from mmt.torch_side.convert import onnx_to_mnn
     from mmt.torch_side.export import to_onnx
 
-    key, numbers_matter = _identity(model, specs)
+    key, numbers_matter, cost = _identity(model, specs)
     cache = _core.table.PlanCache.open(table.folder)
     cached = cache.get(key, table.config["config_id"]) if key else None
     if cached is not None:
@@ -47,6 +49,10 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tu
         path = Path(folder) / "model.mnn"
         onnx_to_mnn(to_onnx(model, specs).onnx_bytes, str(path))
         plan = _core.predict.exact_plan_json(_engine(table), str(path))
+    if cost is not None:
+        # Statistics of batch norms are constants too, but nobody counts them as parameters.
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        plan = json.dumps(json.loads(plan) | {"parameters": parameters, "flops": cost.flops})
     if key:
         cache.put(key, table.config["config_id"], plan)
     return plan, numbers_matter
@@ -69,13 +75,13 @@ def file_plan_json(path: str, shapes: list[list[int]], table: Any) -> str:
         return _core.predict.exact_plan_json(_engine(table), str(converted), shapes)
 
 
-def _identity(model: torch.nn.Module, specs: list[TensorSpec]) -> tuple[str, bool]:
-    """What the model computes, weights aside ("" where it cannot be traced; then nothing is kept), and whether that
-    depends on numbers."""
+def _identity(model: torch.nn.Module, specs: list[TensorSpec]) -> tuple[str, bool, Cost | None]:
+    """What the model computes, weights aside ("" where it cannot be traced; then nothing is kept), whether that
+    depends on numbers, and its parameters and operations."""
     from mmt.torch_side.trace import UnsupportedFunction
 
     try:
         traced = trace(model, specs)
     except UnsupportedFunction:
-        return "", True
-    return hashlib.sha256(traced.to_json().encode()).hexdigest()[:32], traced.numbers_matter
+        return "", True, None
+    return hashlib.sha256(traced.to_json().encode()).hexdigest()[:32], traced.numbers_matter, total_cost(traced)

@@ -145,7 +145,7 @@ class _Run:
             task.recipe = recipe
             return task, entry
         try:
-            task.onnx, entry["exporter"], reason = _export_here(operator, fingerprint, task.contexts)
+            task.onnx, entry["exporter"], reason, entry["flops"] = _export_here(operator, fingerprint, task.contexts)
         except Exception as error:
             self._fail(operator, entry, f"export failed: {type(error).__name__}: {error}")
             return None
@@ -215,6 +215,8 @@ class _Run:
             return
         entry["models"] = [vars(model) for model in converted.models]
         entry["exporter"] = entry["exporter"] or converted.exporter
+        if entry["flops"] < 0:
+            entry["flops"] = converted.flops
         if converted.reason:
             self._report.fallbacks.append(Fallback(str(operator), converted.reason))
         self._fresh[entry["fingerprint"]] = entry
@@ -258,6 +260,7 @@ def _entry(operator: Operator, module: torch.nn.Module | None, fingerprint: str,
         "output_shapes": checked.output_shapes,
         "output_dtypes": checked.output_dtypes,
         "parameter_count": count,
+        "flops": -1,
         "exporter": "",
         "origin": operator.origin,
         "models": [],
@@ -274,7 +277,8 @@ def _recipe(operator: Operator) -> dict[str, Any] | None:
             "search_path": operator.search_path}
 
 
-def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str]:
+def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) \
+        -> tuple[dict[str, bytes], str, str, int]:
     if operator.trace is not None:
         return function_onnx(operator.trace, contexts)
     module = operator.module

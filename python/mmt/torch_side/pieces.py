@@ -54,8 +54,12 @@ def input_ranges(cut: Trace) -> list[tuple[float, float]]:
     return ranges
 
 
-def function_onnx(cut: Trace, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str]:
-    """ONNX bytes per context of functions cut out of a trace, which exporter wrote them, and why not "mmt"."""
+def function_onnx(cut: Trace, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str, int]:
+    """ONNX bytes per context of functions cut out of a trace, which exporter wrote them, why not "mmt", and the
+    operations of one run."""
+    from mmt.torch_side.flops import total_cost
+
     results = {context: glue_to_onnx(cut, context) for context in contexts}
     first = next(iter(results.values()))
-    return {context: result.onnx_bytes for context, result in results.items()}, first.exporter, first.reason
+    onnx = {context: result.onnx_bytes for context, result in results.items()}
+    return onnx, first.exporter, first.reason, total_cost(cut).flops

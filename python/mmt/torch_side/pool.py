@@ -57,12 +57,14 @@ class ConversionTask:
 @dataclass
 class Converted:
     """What came of a task. `error`: "" or why there is no model. `exporter`: "mmt" or "torch"; `reason`: why not "mmt".
+    `flops`: operations of one run, -1 where not known.
     """
 
     models: list[ModelFile] = field(default_factory=list)
     exporter: str = ""
     reason: str = ""
     error: str = ""
+    flops: int = -1
 
 
 class ConverterPool:
@@ -170,7 +172,8 @@ class _Worker:
         except (EOFError, BrokenPipeError):
             return Converted(error=self._post_mortem())
         models = [ModelFile(**model) for model in reply.get("models", ())]
-        return Converted(models, reply.get("exporter", ""), reply.get("reason", ""), reply.get("error", ""))
+        return Converted(models, reply.get("exporter", ""), reply.get("reason", ""), reply.get("error", ""),
+                         reply.get("flops", -1))
 
     def _post_mortem(self) -> str:
         process = self._process

@@ -1,0 +1,57 @@
+// The memory of a list of kernels that pass tensors on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "mmt/table.h"
+#include "plan/memory_kernel.h"
+
+namespace mmt::memory {
+
+/// One kernel. Tensors are numbers; -1: constant data.
+struct Step {
+  KernelText kernel;
+  std::vector<int> reads, writes;
+};
+
+/// A tensor that is not made by a kernel of the list.
+enum class Origin : std::uint8_t { kKernel, kInput };
+
+struct Tensor {
+  Shape shape;
+  Origin origin = Origin::kKernel;
+  bool output = false;  ///< Stays until the end.
+};
+
+struct Flow {
+  std::vector<Step> steps;
+  std::vector<Tensor> tensors;
+
+  int add_tensor(Shape shape, Origin origin = Origin::kKernel);
+  /// A copy of a whole tensor, in another layout or for another backend.
+  int add_copy(int source, bool packed);
+};
+
+struct Account {
+  std::int64_t weights = 0, activations = 0;
+  std::int64_t bytes() const { return weights + activations; }
+};
+
+/// What a session with these kernels takes.
+Account account_for(const Flow& flow, const Traits& traits);
+
+/// The numbers of a KernelProfile::tensors text; `copied_from`: per read its source, -1 for none.
+struct FlowNumbers {
+  std::vector<int> reads, copied_from, writes;
+  static FlowNumbers parse(const std::string& text);
+};
+
+/// An operator's own session. False: its kernels' data flow is not in the table.
+bool session_flow(const ContextRow& context, LatencyTable& table, Flow& flow);
+
+/// The traits under which the accounts of these contexts come nearest to what was measured.
+Traits find_traits(const std::vector<const ContextRow*>& contexts, LatencyTable& table);
+
+}  // namespace mmt::memory

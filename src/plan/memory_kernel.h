@@ -1,0 +1,50 @@
+// What one kernel needs of the engine's memory, from its signature.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mmt::memory {
+
+/// How the engine's CPU code packs data; differs between instruction sets.
+struct Traits {
+  int pack = 4;   ///< Channels that lie side by side in the packed layout.
+  int tile = 16;  ///< Columns that a matrix multiplication takes at once.
+  int rows = 4;   ///< Output channels that it takes at once.
+  int threads = 1;
+};
+
+struct Shape {
+  std::vector<std::int64_t> extents;
+  bool packed = false;
+  int element_bytes = 4;
+
+  /// Bytes in memory with `pack` channels side by side.
+  std::int64_t bytes(int pack) const;
+  std::int64_t extent(std::size_t axis) const { return axis < extents.size() ? extents[axis] : 1; }
+};
+
+/// A kernel as its signature tells it.
+struct KernelText {
+  std::string type, attributes;
+  std::vector<Shape> inputs, outputs;
+  std::int64_t weight_bytes = 0;
+
+  /// `text`: KernelSignature::text of a kernel of this type with these attributes.
+  static KernelText parse(std::string_view type, std::string_view attributes, std::string_view text,
+                          std::int64_t weight_bytes);
+  /// An integer attribute by name.
+  int attribute(std::string_view name, int fallback) const;
+};
+
+struct Needs {
+  std::vector<std::int64_t> kept;       ///< Stay for the session's life: weights as the kernel wants them.
+  std::vector<std::int64_t> preparing;  ///< Taken after those from the same heap, and given back at once.
+  std::vector<std::int64_t> scratch;    ///< Taken together from the activations' pool while the kernel runs.
+};
+
+Needs needs_of(const KernelText& kernel, const Traits& traits);
+
+}  // namespace mmt::memory

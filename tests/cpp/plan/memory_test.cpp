@@ -1,0 +1,185 @@
+// Memory of composed models: the pool, what kernels need, and models put together from operators.
+#include "mmt/memory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "plan/memory_flow.h"
+#include "plan/memory_pool.h"
+#include "support/fake_table.h"
+
+namespace mmt {
+namespace {
+
+using memory::ActivationPool;
+using memory::KernelText;
+using memory::Needs;
+using memory::Shape;
+using memory::Traits;
+using memory::WeightHeap;
+using test::FakeTable;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using enum KernelRole;
+
+constexpr double kMib = 1024.0 * 1024.0;
+
+TEST(ActivationPool, FreedBlocksAreUsedAgainAndTheLargestGrowsWhereNoneFits) {
+  ActivationPool pool;
+  const auto a = pool.take(640), b = pool.take(64);
+  pool.give_back(a);
+  EXPECT_EQ(pool.bytes(), 704);
+  const auto c = pool.take(128);  // Out of the first block.
+  EXPECT_EQ(pool.bytes(), 704);
+  const auto d = pool.take(1024);  // The rest of it, 512, grows.
+  EXPECT_EQ(pool.bytes(), 128 + 1024 + 64);
+  pool.give_back(b);
+  pool.give_back(c);
+  pool.give_back(d);
+  pool.take(1216);  // Joined again.
+  EXPECT_EQ(pool.bytes(), 1216);
+}
+
+TEST(ActivationPool, SizesAreAlignedAndInputsLieApart) {
+  ActivationPool pool;
+  pool.give_back(pool.take(1));
+  EXPECT_EQ(pool.bytes(), 64);
+  pool.take(10, true);
+  EXPECT_EQ(pool.bytes(), 128);
+}
+
+TEST(WeightHeap, FreedAllocationsAreReturnedUnlessAPartIsInUse) {
+  WeightHeap heap;
+  heap.take(1000);
+  heap.give_back(heap.take(500));
+  EXPECT_EQ(heap.bytes(), 1000);  // Nothing of the second is in use.
+  heap.take(100);                 // A part of it.
+  EXPECT_EQ(heap.bytes(), 1500);
+}
+
+TEST(KernelText, ShapesLayoutsAndAttributesAreRead) {
+  const KernelText kernel =
+      KernelText::parse("Convolution", "kernel_x=3,kernel_y=5,pads=1x1",
+                        "Convolution{kernel_x=3,kernel_y=5,pads=1x1} [1,3,8,8]c4 [4]int8 -> [1,16,4,4]c4", 99);
+  EXPECT_EQ(kernel.attribute("kernel_x", 1), 3);
+  EXPECT_EQ(kernel.attribute("kernel_y", 1), 5);
+  EXPECT_EQ(kernel.attribute("stride_x", 1), 1);
+  ASSERT_EQ(kernel.inputs.size(), 2u);
+  ASSERT_EQ(kernel.outputs.size(), 1u);
+  EXPECT_TRUE(kernel.inputs[0].packed);
+  EXPECT_EQ(kernel.inputs[0].bytes(4), 4 * 64 * 4);  // 3 channels lie as 4,
+  EXPECT_EQ(kernel.inputs[0].bytes(8), 8 * 64 * 4);  // or as 8.
+  EXPECT_EQ(kernel.inputs[1].bytes(8), 4);
+}
+
+Needs needs(const std::string& attributes, const std::string& shapes, const Traits& traits,
+            const std::string& type = "Convolution") {
+  const std::string text = type + (attributes.empty() ? "" : "{" + attributes + "}") + " " + shapes;
+  return memory::needs_of(KernelText::parse(type, attributes, text, 1), traits);
+}
+
+TEST(KernelNeeds, WeightsTakeTheFormThatTheKernelWants) {
+  const Traits avx{8, 24, 4, 1};
+  // Winograd: 3x3 as 8x8 points where the image is large, as it is where strided.
+  EXPECT_THAT(needs("kernel_x=3,kernel_y=3", "[1,64,56,56]c4 -> [1,64,56,56]c4", avx).kept,
+              ElementsAre(64 * 4, 64 * 64 * 64 * 4));
+  const Needs strided = needs("kernel_x=3,kernel_y=3,stride_x=2,stride_y=2", "[1,64,56,56]c4 -> [1,64,28,28]c4", avx);
+  EXPECT_THAT(strided.kept, ElementsAre(64 * 4, 64 * 64 * 9 * 4));
+  EXPECT_THAT(strided.preparing, ElementsAre(64 * 64 * 9 * 4));
+  EXPECT_THAT(needs("", "[1,10,4,4]c4 -> [1,6,4,4]c4", avx).kept, ElementsAre(8 * 4, 8 * 10 * 4));
+  EXPECT_THAT(needs("kernel_x=3,kernel_y=3", "[1,10,4,4]c4 -> [1,10,2,2]c4", avx, "ConvolutionDepthwise").kept,
+              ElementsAre(16 * 9 * 4, 16 * 4));
+}
+
+TEST(KernelNeeds, OnlyUnevenCopiesNeedScratch) {
+  const Traits avx{8, 24, 4, 1};
+  EXPECT_THAT(needs("regions=1 0:1x1x8", "[1,8,4,4] -> [1,8,4,4]c4", avx, "Raster").scratch, IsEmpty());
+  EXPECT_THAT(needs("regions=2 x", "[1,8,4,4]c4 [1,8,4,4]c4 -> [1,16,4,4]c4", avx, "Raster").scratch, IsEmpty());
+  EXPECT_THAT(needs("regions=2 x", "[1,4,4,4]c4 [1,8,4,4]c4 -> [1,12,4,4]c4", avx, "Raster").scratch,
+              ElementsAre(12 * 16 * 4, 4 * 16 * 4));
+}
+
+/// A table with one packed element-by-element operator whose own session took a little more than follows.
+struct Street {
+  FakeTable table;
+  Street() {
+    const std::string in = table.add_kernel("Raster", "regions=1 in", "[1,8,64,64] -> [1,8,64,64]c4", 2, 2);
+    const std::string out = table.add_kernel("Raster", "regions=1 out", "[1,8,64,64]c4 -> [1,8,64,64]", 2, 2);
+    const std::string body = table.add_kernel("UnaryOp", "", "[1,8,64,64]c4 -> [1,8,64,64]c4", 3, 3);
+    const auto port = FakeTable::port(Layout::kNc4hw4, "other");
+    ContextRow packed = FakeTable::context("packed", {{in, kStub, 0}, {body}, {out, kOutputConvert, 0}}, port, port);
+    packed.tensors = {"0>2", "2>3", "3>1"};
+    packed.memory_mib = 2 * kBlockMib + 0.01;
+    packed.file_bytes = 1000;
+    ContextRow plain = packed;
+    plain.context = "plain";
+    plain.roles[0] = kInputConvert;
+    table.add_operator("unary", {packed, plain});
+  }
+  static constexpr double kBlockMib = 8 * 64 * 64 * 4 / kMib;
+};
+
+Trace chain(int length) {
+  Trace trace;
+  trace.values.resize(static_cast<std::size_t>(length) + 1, {{1, 8, 64, 64}, "float32", -1});
+  for (int i = 0; i < length; ++i)
+    trace.nodes.push_back({TraceNodeKind::kOperator, "Unary", "u" + std::to_string(i), "unary", {i}, "{}", {i + 1}});
+  trace.inputs = {0};
+  trace.outputs = {length};
+  return trace;
+}
+
+TEST(EstimateMemory, OperatorsShareOnePoolAndKeepTheirOwnRest) {
+  Street street;
+  const Trace trace = chain(5);
+  const MemoryEstimate estimate = estimate_memory(trace, compose(trace, street.table), street.table);
+  ASSERT_TRUE(estimate.known) << estimate.why;
+  EXPECT_NEAR(estimate.activations_mib, 2 * Street::kBlockMib, 1e-9);  // However long the chain is.
+  EXPECT_NEAR(estimate.unexplained_mib, 5 * 0.01, 1e-9);
+  EXPECT_NEAR(estimate.session_mib, estimate.activations_mib + 0.05, 1e-9);
+}
+
+TEST(EstimateMemory, WhatIsReadLaterStaysAlive) {
+  Street street;
+  Trace trace = chain(3);
+  trace.outputs = {1, 2, 3};
+  const MemoryEstimate estimate = estimate_memory(trace, compose(trace, street.table), street.table);
+  EXPECT_GE(estimate.activations_mib, 4 * Street::kBlockMib);
+}
+
+TEST(EstimateMemory, OldTablesSayWhatToDo) {
+  Street street;
+  auto row = *street.table.find_operator("unary");
+  for (ContextRow& context : row.contexts) context.tensors.assign(3, "");
+  street.table.add_operator("unary", row.contexts);
+  const Trace trace = chain(1);
+  const MemoryEstimate estimate = estimate_memory(trace, compose(trace, street.table), street.table);
+  EXPECT_FALSE(estimate.known);
+  EXPECT_THAT(estimate.why, testing::HasSubstr("mmt meter --again"));
+}
+
+TEST(EstimateMemory, RefusesAPlanOfAnotherTrace) {
+  Street street;
+  EXPECT_THROW(estimate_memory(chain(2), compose(chain(1), street.table), street.table), Error);
+}
+
+TEST(ExplainMemory, ComparesAnOperatorWithItsOwnMeasurement) {
+  Street street;
+  const MemoryEstimate estimate = explain_memory(street.table.find_operator("unary")->contexts[0], street.table);
+  EXPECT_NEAR(estimate.session_mib, 2 * Street::kBlockMib, 1e-9);
+  EXPECT_NEAR(estimate.unexplained_mib, 0.01, 1e-9);
+}
+
+TEST(EstimateSize, FilesAddUpWithoutTheirFrames) {
+  Street street;
+  const Trace one = chain(1), three = chain(3);
+  const auto size = [&](const Trace& trace) {
+    return estimate_size(trace, compose(trace, street.table), street.table).file_bytes;
+  };
+  EXPECT_EQ(size(one), 1000);
+  EXPECT_EQ(size(three) - size(one), 2 * (1000 - 720));
+  EXPECT_EQ(estimate_size(three, compose(three, street.table), street.table).uncounted, 3);
+}
+
+}  // namespace
+}  // namespace mmt
