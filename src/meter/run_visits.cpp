@@ -111,7 +111,6 @@ void Run::ensure_cold(int index) {
 }
 
 void Run::visit(int index, Part part) {
-  ItemState& state = items_[static_cast<std::size_t>(index)];
   if (!ensure_open(index)) return;
   ensure_cold(index);
   ask({index, part, 1 + options_.hot_runs, true});
