@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
 #include <vector>
 
 #include "mmt/error.h"
@@ -47,8 +48,15 @@ std::string find_plugin(const std::string& asked) {
 
 std::unique_ptr<Engine> start_engine(const Options& options) {
   WorkerOptions worker;
-  worker.argv = {own_path().string(),         "--worker", "--plugin",
-                 find_plugin(options.plugin), "--config", engine_config_json(options.folder.config)};
+  if (const char* launcher = std::getenv("MMT_WORKER_LAUNCHER"); launcher != nullptr) {
+    std::istringstream words(launcher);
+    for (std::string word; words >> word;) worker.argv.push_back(word);
+  }
+  for (const std::string& word :
+       {own_path().string(), std::string("--worker"), std::string("--plugin"), find_plugin(options.plugin),
+        std::string("--config"), engine_config_json(options.folder.config)}) {
+    worker.argv.push_back(word);
+  }
   worker.call_timeout = options.call_timeout;
   return start_worker_engine(worker);
 }

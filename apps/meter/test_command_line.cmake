@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.22)
 
 function(expect code pattern)
-  execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=MMT_ENGINE_PLUGIN "${PROGRAM}" ${ARGN}
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=MMT_ENGINE_PLUGIN ${EMULATOR} "${PROGRAM}" ${ARGN}
                   RESULT_VARIABLE got OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT got STREQUAL "${code}" OR NOT output MATCHES "${pattern}")
     message(FATAL_ERROR "mmt-meter ${ARGN}: exit code ${got} (expected ${code}), output (expected '${pattern}'):\n${output}")

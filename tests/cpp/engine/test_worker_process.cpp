@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <thread>
 
 #include "mmt/worker.h"
@@ -87,6 +88,14 @@ std::string own_program() {
   return path;
 }
 
-std::vector<std::string> worker_command(const std::string& mode) { return {own_program(), kFlag, mode}; }
+std::vector<std::string> worker_command(const std::string& mode) {
+  std::vector<std::string> command;
+  if (const char* launcher = std::getenv("MMT_WORKER_LAUNCHER"); launcher != nullptr) {  // An emulator, for example.
+    std::istringstream words(launcher);
+    for (std::string word; words >> word;) command.push_back(word);
+  }
+  for (const std::string& word : {own_program(), std::string(kFlag), mode}) command.push_back(word);
+  return command;
+}
 
 }  // namespace mmt::testing
