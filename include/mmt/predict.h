@@ -46,6 +46,7 @@ struct CostModel {
          cold_kernel_extra_us =
              0;         ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double l3_bytes = 0;  ///< Largest cache.
+  int threads = 1;
   /// log2 of bytes and the cold share there, rising, as the table's chains of operators told (mmt/cache_curve.h).
   std::vector<std::pair<double, double>> points;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
@@ -61,7 +62,7 @@ struct CostModel {
   /// just before.
   double still_cold(const KernelSignature& kernel) const;
   /// What a kernel adds to the bytes that a run touches.
-  static double footprint_bytes(const KernelSignature& kernel);
+  double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;
 };
 

@@ -22,12 +22,12 @@ bool tells_of_the_cache(const KernelSignature& kernel) {
 }
 
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
+  // The engine's figure holds the weights in the form that it runs with, which may be several times the file's.
+  if (memory_mib > 0) return static_cast<std::int64_t>(memory_mib * 1024 * 1024);
   std::int64_t activations = 0;
   for (const PlannedKernel& kernel : plan.kernels) {
     activations += kernel.signature.input_bytes + kernel.signature.output_bytes;
   }
-  // Tensors share memory during a run; the engine's figure bounds what is really touched.
-  if (memory_mib > 0) activations = std::min(activations, static_cast<std::int64_t>(memory_mib * 1024 * 1024));
   return plan.weight_bytes + activations;
 }
 

@@ -17,8 +17,8 @@ namespace mmt::metering {
 /// True for kernels whose data is mostly weights: inside a model these are what is cold.
 bool tells_of_the_cache(const KernelSignature& kernel);
 
-/// Bytes that one run of a model touches, roughly: its weights, and its tensors or, where that is less, the memory that
-/// the engine took for them.
+/// Bytes that one run of a model touches, roughly: the memory that the engine took for its session, or, where it does
+/// not tell, the model's weights and tensors.
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib);
 
 class CacheChains {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "mmt/memory.h"
+
 namespace mmt::memory {
 namespace {
 
@@ -242,3 +244,18 @@ Needs needs_of(const KernelText& kernel, const Traits& traits) {
 }
 
 }  // namespace mmt::memory
+
+namespace mmt {
+
+KernelBytes kernel_bytes(const KernelSignature& kernel, int threads) {
+  memory::Traits traits;
+  traits.threads = std::max(threads, 1);
+  const auto text = memory::KernelText::parse(kernel.type, kernel.attributes, kernel.text, kernel.weight_bytes);
+  const memory::Needs needs = memory::needs_of(text, traits);
+  KernelBytes bytes;
+  bytes.weights = std::max(kernel.weight_bytes, std::accumulate(needs.kept.begin(), needs.kept.end(), std::int64_t{0}));
+  bytes.scratch = std::accumulate(needs.scratch.begin(), needs.scratch.end(), std::int64_t{0});
+  return bytes;
+}
+
+}  // namespace mmt

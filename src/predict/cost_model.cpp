@@ -1,20 +1,23 @@
 // From sums to a latency: overheads, and how cold a kernel's data is inside a model.
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <unordered_map>
 
+#include "mmt/memory.h"
 #include "mmt/predict.h"
 
 namespace mmt {
 namespace {
 constexpr double kDefaultL3Bytes = 8.0 * 1024 * 1024;
 constexpr double kTwoSided95 = 1.96;
-// What a cold byte of output costs against a cold byte of weights. A line that is only written needs no waiting for it;
-// but a convolution over more than one pixel rearranges its input in scratch memory of several times its output's size.
-constexpr double kOutputAgainstWeights = 0.15, kScratchAgainstWeights = 0.4;
+// What a cold byte counts against a cold byte of weights. A line that is only written needs no waiting for it; but a
+// convolution over more than one pixel first rearranges its input, in scratch memory.
+constexpr double kOutput = 0.02, kOutputOfConvolution = 1.0, kScratch = 0.3;
 // Activations were written just before: this much of their part is cold nevertheless.
-constexpr double kActivations = 0.08;
+constexpr double kActivations = 0.1;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
-constexpr double kFreshOutputs = 0.5;
+constexpr double kFreshOutputs = 0.3;
 // Without chains (mmt/cache_curve.h): cold from a sixth of the largest cache, fully so from its size.
 constexpr double kFirstCold = 1.0 / 6, kFullyCold = 1.0, kColdestShare = 0.9;
 // That is worth as much as chains over this much cold time.
@@ -22,6 +25,19 @@ constexpr double kPriorUs = 300;
 
 bool works_in_scratch(const KernelSignature& kernel) {
   return kernel.type == "Convolution" && kernel.attributes.find("kernel_") != std::string::npos;
+}
+
+/// kernel_bytes() for kernels that come again and again.
+KernelBytes bytes_of(const KernelSignature& kernel, int threads) {
+  constexpr std::size_t kMostRemembered = 1 << 16;
+  thread_local std::unordered_map<std::string, KernelBytes> remembered;
+  thread_local int remembered_threads = 0;
+  if (kernel.key.empty()) return kernel_bytes(kernel, threads);
+  if (remembered_threads != threads || remembered.size() > kMostRemembered) remembered.clear();
+  remembered_threads = threads;
+  const auto [place, fresh] = remembered.try_emplace(kernel.key);
+  if (fresh) place->second = kernel_bytes(kernel, threads);
+  return {std::max(place->second.weights, kernel.weight_bytes), place->second.scratch};
 }
 
 double usual_share(double bytes, double cache_bytes) {
@@ -37,6 +53,7 @@ CostModel CostModel::from(const ConfigRow& config) {
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
   model.l3_bytes = config.run.l3_bytes > 0 ? static_cast<double>(config.run.l3_bytes) : kDefaultL3Bytes;
+  model.threads = std::max(config.run.config.threads, 1);
   double highest = 0;
   for (std::size_t i = 0; i < config.cache.bytes.size(); ++i) {
     const double bytes = config.cache.bytes[i];
@@ -63,15 +80,18 @@ double CostModel::cold_share(double footprint_bytes) const {
 }
 
 double CostModel::still_cold(const KernelSignature& kernel) const {
-  const auto weights = static_cast<double>(kernel.weight_bytes);
-  const double outputs = (works_in_scratch(kernel) ? kScratchAgainstWeights : kOutputAgainstWeights) *
-                         static_cast<double>(kernel.output_bytes);
+  const KernelBytes bytes = bytes_of(kernel, threads);
+  const auto weights = static_cast<double>(bytes.weights);
+  const double outputs =
+      (works_in_scratch(kernel) ? kOutputOfConvolution : kOutput) * static_cast<double>(kernel.output_bytes) +
+      kScratch * static_cast<double>(bytes.scratch);
   if (weights + outputs <= 0) return 0;
   return (weights + kActivations * outputs) / (weights + outputs);
 }
 
-double CostModel::footprint_bytes(const KernelSignature& kernel) {
-  return static_cast<double>(kernel.weight_bytes) + kFreshOutputs * static_cast<double>(kernel.output_bytes);
+double CostModel::footprint_bytes(const KernelSignature& kernel) const {
+  return static_cast<double>(bytes_of(kernel, threads).weights) +
+         kFreshOutputs * static_cast<double>(kernel.output_bytes);
 }
 
 double CostModel::latency_us(const PlanSums& sums) const {

@@ -47,7 +47,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       flags.insert("estimated");
     }
     const double extra = (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature) + model.cold_kernel_extra_us;
-    prediction.sums.footprint_bytes += CostModel::footprint_bytes(kernel.signature);
+    prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
     still_cold.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;
