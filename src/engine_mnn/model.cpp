@@ -12,10 +12,13 @@
 namespace mmt::mnn {
 namespace {
 
+/// Several names may stand for one number of MNN's; the first is the one that is reported.
 constexpr std::pair<const char*, MNNForwardType> kBackends[] = {
-    {"cpu", MNN_FORWARD_CPU},       {"metal", MNN_FORWARD_METAL},   {"cuda", MNN_FORWARD_CUDA},
-    {"opencl", MNN_FORWARD_OPENCL}, {"opengl", MNN_FORWARD_OPENGL}, {"vulkan", MNN_FORWARD_VULKAN},
-    {"nn", MNN_FORWARD_NN},
+    {"cpu", MNN_FORWARD_CPU},       {"metal", MNN_FORWARD_METAL},     {"cuda", MNN_FORWARD_CUDA},
+    {"opencl", MNN_FORWARD_OPENCL}, {"opengl", MNN_FORWARD_OPENGL},   {"vulkan", MNN_FORWARD_VULKAN},
+    {"nn", MNN_FORWARD_NN},         {"coreml", MNN_FORWARD_NN},       {"nnapi", MNN_FORWARD_NN},
+    {"hiai", MNN_FORWARD_USER_0},   {"tensorrt", MNN_FORWARD_USER_1}, {"hexagon", MNN_FORWARD_HEXAGON},
+    {"musa", MNN_FORWARD_MUSA},
 };
 
 /// Position of `value` in `names`, or an error that lists them.
@@ -142,7 +145,7 @@ void Model::start(const EngineConfig& config, const std::vector<InputSpec>& inpu
 
   session_ = interpreter_->createSession(schedule);
   if (session_ == nullptr) throw Error(ErrorCode::kEngine, origin_ + ": MNN cannot create a session for this model");
-  if (this->backend() != config.backend)
+  if (this->backend() != backend_name(schedule.type))
     throw Error(ErrorCode::kUnsupported, "backend '" + config.backend + "' is not in this build of MNN, or finds no " +
                                              "device here: it would run on '" + this->backend() + "'");
   inputs_ = listed(interpreter_->getSessionInputAll(session_));

@@ -193,11 +193,24 @@ TEST_P(EngineConformance, RefusesConfigurationsThatItCannotServe) {
     return ErrorCode::kInterrupted;
   };
   EXPECT_EQ(refused({.backend = "abacus"}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(refused({.backend = "metal"}), ErrorCode::kUnsupported);
   EXPECT_EQ(refused({.threads = 0}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(refused({.threads = 1000}), ErrorCode::kUnsupported);
   EXPECT_EQ(refused({.precision = "perfect"}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(refused({.cpus = {100000}}), ErrorCode::kInvalidArgument);
+}
+
+TEST_P(EngineConformance, NeverRunsOnAnotherBackendThanTheOneAskedFor) {
+  for (const std::string name : {"metal", "cuda", "opencl", "opengl", "vulkan", "nn", "coreml", "nnapi", "hiai",
+                                 "tensorrt", "hexagon", "musa"}) {
+    try {
+      const Made made = make({.backend = name});
+      EXPECT_NE(made.engine->facts().backend, "cpu") << name;  // This build of MNN has it.
+      EXPECT_FALSE(made.engine->facts().per_kernel) << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << name;
+      EXPECT_THAT(error.what(), HasSubstr("backend '" + name + "' is not in this build of MNN"));
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, EngineConformance, ::testing::Values("wheel", "sdk"),
