@@ -1,101 +1,118 @@
-"""Accuracy against whole models, no whole model used to fit anything: bench/results/accuracy.json and docs/accuracy.md.
+"""Accuracy against whole models, none of which was used to fit anything: bench/results/accuracy.json, docs/accuracy.md.
 
-    python bench/run_accuracy.py [--resnet N] [--mobilenet N] [--rounds N] [--seed N]
+    python bench/run_accuracy.py [--sets GROUP …] [--models N] [--rounds N] [--seed N]
 
-Per set: the operators of the example's ops.yaml are converted and metered, N random variants are measured in the same
-rounds as the operators (one drift scale), predicted, and compared. The noise floor is the same statistic between the
-even and the odd rounds of the measured models.
+Per set: operators are converted and metered, whole models are measured in the same rounds as the operators (one drift
+scale), predicted, and compared. The noise floor is the same statistic between the even and the odd rounds of the
+measured models. Sets that were not run keep their last figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
-import random
+import os
+import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from mmt.converter import generate_ops_list
+from accuracy_page import page
+from accuracy_sets import ModelSet, all_sets
+
 from mmt.meter import meter_ops
+from mmt.predictor import latency_predictor
 from mmt.validate import ValidationReport, validate
 
 ROOT = Path(__file__).resolve().parents[1]
-SHAPE = [1, 3, 224, 224]
-#: set -> target for (MAPE %, largest error %, share within 5 %)
-TARGETS = {"resnet": (1.0, 3.0, 1.0), "mobilenetv3": (1.0, 3.0, 1.0)}
+RESULTS = ROOT / "bench" / "results" / "accuracy.json"
+#: Models that a calibration may see.
+CALIBRATION = 8
 
 
-def run_set(name: str, count: int, rounds: int, seed: int) -> ValidationReport:
-    """Meters the operators of one example and judges `count` random variants."""
-    example = ROOT / "examples" / name
-    ops = ROOT / "build" / "accuracy" / name
-    generate_ops_list(example / "ops.yaml", ops)
-    meter_ops(ops, times=100, budget="180s")
-    sys.path.insert(0, str(example))
-    sys.modules.pop("space", None)
-    space = importlib.import_module("space")
-    generator = random.Random(seed)
-    models = [
-        (f"{name} {i}", space.build({slot: generator.choice(choices) for slot, choices in space.SLOTS.items()}).eval())
-        for i in range(count)
-    ]
-    try:
-        return validate(ops, models, SHAPE, rounds=rounds, runs=5, split=False, with_ops=True, seed=seed)
-    finally:
-        sys.path.remove(str(example))
+def steal_ticks() -> tuple[int, int]:
+    """CPU time that the hypervisor gave to others, and all, in ticks since the start of the machine."""
+    values = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+    return values[7], sum(values[:8])
 
 
-def page(results: dict[str, dict[str, Any]]) -> str:
-    """docs/accuracy.md from the figures of one run."""
-    lines = [
-        "# Accuracy",
-        "",
-        "Made by `make bench-accuracy`; the figures are those of its last run. No whole model was used to fit anything "
-        "per table; the constants of the cache model (docs/design.md) were set once while looking at other variants of "
-        "these two spaces.",
-        "",
-        "| set | models | MAPE | bias | max | within 5 % | inside the 95 % interval | noise floor (MAPE) | "
-        "target MAPE / max | met |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, result in results.items():
-        metrics, floor, target = result["metrics"], result["noise_floor"], TARGETS[name]
-        met = metrics["mape_pct"] <= max(target[0], 1.2 * floor["mape_pct"]) and metrics["max_pct"] <= max(
-            target[1], 1.2 * floor["max_pct"]
-        )
-        lines.append(
-            f"| {name} | {metrics['count']} | {metrics['mape_pct']:.2f} % | {metrics['bias_pct']:+.2f} % | "
-            f"{metrics['max_pct']:.2f} % | "
-            f"{100 * metrics['within_5pct']:.0f} % | {100 * result['inside_interval']:.0f} % | "
-            f"{floor['mape_pct']:.2f} % | "
-            f"{target[0]} % / {target[1]} % | {'yes' if met else 'no'} |"
-        )
-    lines += [
-        "",
-        "A target counts as met where the figure is under it or under 1.2 times the noise floor of the run.",
-        "",
-    ]
-    return "\n".join(lines)
+def run_set(one: ModelSet, rounds: int, seed: int) -> dict[str, Any]:
+    """Meters the operators of one set and judges its models."""
+    start, before = time.monotonic(), steal_ticks()
+    folder = one.prepare()
+    metered = None
+    if not one.aged or not (folder / "latency.jsonl").exists():
+        metered = meter_ops(folder, times=100, threads=one.threads, budget="150s", again=True)
+    age_s = time.time() - (folder / "latency.jsonl").stat().st_mtime
+    report = validate(
+        folder,
+        one.models,
+        one.inputs,
+        dtype=one.dtype,
+        rounds=rounds,
+        runs=5,
+        split=False,
+        with_ops=not one.aged,
+        seed=seed,
+    )
+    after = steal_ticks()
+    result = report.to_dict() | {
+        "group": one.group,
+        "threads": one.threads,
+        "table_age_s": age_s,
+        "wall_s": time.monotonic() - start,
+        "steal_pct": 100 * (after[0] - before[0]) / max(after[1] - before[1], 1),
+        "engine_share": metered.engine_share if metered else None,
+        "meter_s": metered.wall_s if metered else None,
+        "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    if one.calibrated and len(report.rows) > CALIBRATION:
+        result["calibrated"] = calibrated(folder, one, report)
+    print(f"== {one.name}: {result['wall_s']:.0f} s, steal {result['steal_pct']:.1f} %", flush=True)
+    print(report.to_text(), flush=True)
+    return result
+
+
+def calibrated(folder: Path, one: ModelSet, report: ValidationReport) -> dict[str, float]:
+    """Error on the other models after calibration on the first ones; predictions of the table as it was metered."""
+    from mmt.predict import predict
+
+    models = dict(one.models)
+    pairs = [(predict(models[row.name], folder, one.inputs, dtype=one.dtype), row.true_us / 1e3) for row in report.rows]
+    predictor = latency_predictor.from_predictions(folder, pairs[:CALIBRATION])
+    errors = [abs(predictor.correct(prediction)[0] / ms - 1) * 100 for prediction, ms in pairs[CALIBRATION:]]
+    before = [abs(prediction.latency_ms / ms - 1) * 100 for prediction, ms in pairs[CALIBRATION:]]
+    return {
+        "models": len(errors),
+        "mape_pct": statistics.fmean(errors),
+        "max_pct": max(errors),
+        "before_pct": statistics.fmean(before),
+    }
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--resnet", type=int, default=24)
-    arguments.add_argument("--mobilenet", type=int, default=40)
+    arguments.add_argument("--sets", nargs="*", default=[], help="groups or names of sets; all by default")
+    arguments.add_argument("--models", type=int, default=0, help="at most so many models per set")
     arguments.add_argument("--rounds", type=int, default=12)
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
-    results: dict[str, dict[str, Any]] = {}
-    for name, count in (("resnet", options.resnet), ("mobilenetv3", options.mobilenet)):
-        report = run_set(name, count, options.rounds, options.seed)
-        print(report.to_text(), flush=True)
-        results[name] = report.to_dict()
-    target = ROOT / "bench" / "results"
-    target.mkdir(exist_ok=True)
-    (target / "accuracy.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    (ROOT / "docs" / "accuracy.md").write_text(page(results), encoding="utf-8")
+    chosen = [one for one in all_sets(options.seed) if not options.sets or {one.name, one.group} & set(options.sets)]
+    if not chosen:
+        arguments.error("no such set; there are " + ", ".join(one.name for one in all_sets(options.seed)))
+    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = {name: result for name, result in results.items() if "group" in result}
+    RESULTS.parent.mkdir(exist_ok=True)
+    for one in chosen:
+        if options.models:
+            one.models = one.models[: options.models]
+        results[one.name] = run_set(one, options.rounds, options.seed)
+        # After each set: an interrupted run keeps what it has.
+        temporary = RESULTS.with_suffix(".part")
+        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
+        os.replace(temporary, RESULTS)
+        (ROOT / "docs" / "accuracy.md").write_text(page(results), encoding="utf-8")
     return 0
 
 

@@ -105,6 +105,15 @@ def _metrics_line(name: str, metrics: dict[str, float]) -> str:
     )
 
 
+def _drift_lines(report: ValidationReport) -> list[str]:
+    if not report.table_metrics:
+        return []
+    return [
+        f"the machine takes {report.reference_scale:.3f} times the table's times now; the table's predictions: MAPE "
+        f"{report.table_metrics['mape_pct']:.2f} %, on the scale of now {report.scaled_metrics['mape_pct']:.2f} %"
+    ]
+
+
 def validation_table(report: ValidationReport) -> str:
     """Models with truth, prediction and error, the statistics, the noise floor and the split by kernel type."""
     rows = Table()
@@ -133,6 +142,7 @@ def validation_table(report: ValidationReport) -> str:
         _metrics_line("prediction ", report.metrics),
         _metrics_line("noise floor", report.noise_floor),
         f"inside their 95 % interval: {100 * report.inside_interval:.0f} %",
+        *_drift_lines(report),
     ]
     sizes = report.size_errors()
     for what, name in (("memory     ", "memory"), ("file size  ", "size")):

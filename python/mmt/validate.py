@@ -14,7 +14,7 @@ import csv
 import json
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,13 +55,17 @@ class ModelRow:
     inside: bool
     size_mb: float = math.nan
     predicted_size_mb: float = math.nan
+    table_us: float = math.nan
 
 
 @dataclass
 class ValidationReport:
     """Rows per model, the error statistics, the noise floor, and the error split by kernel type.
 
-    `split`: per kernel type the time inside the models (profiled) and in the prediction, summed over the models.
+    `metrics`: of the predictions in the rows. `table_metrics`: of the table's own predictions (`table_us`), whatever
+    the machine did since it was measured. `reference_scale`: how much slower (above 1) the reference operators, which
+    stand in every round, were than in the table; `scaled_metrics`: of the table's predictions times that. `split`: per
+    kernel type the time inside the models (profiled) and in the prediction, summed over the models.
     """
 
     rows: list[ModelRow]
@@ -71,6 +75,8 @@ class ValidationReport:
     split: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     reference_scale: float = 1.0
+    table_metrics: dict[str, float] = field(default_factory=dict)
+    scaled_metrics: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -78,6 +84,8 @@ class ValidationReport:
             "noise_floor": self.noise_floor,
             "inside_interval": self.inside_interval,
             "reference_scale": self.reference_scale,
+            "table_metrics": self.table_metrics,
+            "scaled_metrics": self.scaled_metrics,
             "models": [_plain(row.__dict__ | {"flags": list(row.flags)}) for row in self.rows],
             "split": self.split,
             "failed": self.failed,
@@ -134,9 +142,10 @@ def validate(
     """Measures `models`, predicts them from the table of `ops_dir`, and compares.
 
     `inputs`: one shape, a list of shapes, or a dictionary name -> shape(s) where models differ. `threads`: None takes
-    the table's. `with_ops`: visits the operators in the same rounds and predicts from these times, so that a machine
-    whose speed changed since the table was measured does not count as an error of the prediction. `exporter`: "mmt" or
-    "torch", what converts the measured models. Models that cannot be converted or measured are listed in `failed`.
+    the table's. A few operators of the table stand in every round and tell how much the machine's speed has changed
+    since (`reference_scale`); `with_ops` visits all that the models need and predicts from these times, so that no
+    change of the machine counts as an error of the prediction. `exporter`: "mmt" or "torch", what converts the measured
+    models. Models that cannot be converted or measured are listed in `failed`.
     Raises MmtError where the table cannot be used.
     """
     table = open_table(ops_dir)
@@ -155,15 +164,16 @@ def validate(
             (name, str(path), ranges_of(by_name[name], _inputs_of(inputs, name), dtype)) for name, path in paths.items()
         ]
         sizes = {name: path.stat().st_size / 1e6 for name, path in paths.items()}
-        needed: set[str] = set()
-        for name in paths if with_ops else ():
-            prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
-            needed.update(kernel["key"] for kernel in prediction.kernels)
-        companions = operators_with(table, needed) if with_ops else []
+        before = {
+            name: predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact) for name in paths
+        }
+        needed = {kernel["key"] for prediction in before.values() for kernel in prediction.kernels}
+        companions = operators_with(table, needed if with_ops else _weightiest(before.values()))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
         cache_bytes = table.config["run"]["l3_bytes"] or USUAL_CACHE_BYTES
         measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes)
     truths = measured_now["models"]
+    scale = _scale(table, measured_now["kernels"])
     if with_ops:
         table = _core.predict.overlay(table, measured_now["kernels"], measured_now["cache"])
     rows: list[ModelRow] = []
@@ -174,24 +184,65 @@ def validate(
         if truth["reason"]:
             failed.append({"name": name, "reason": truth["reason"]})
             continue
-        prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
+        prediction = before[name]
+        if with_ops:
+            prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
         if progress:
             progress("predicting", index + 1, len(truths))
         rows.append(_row(name, truth, prediction, sizes[name]))
+        rows[-1].table_us = before[name].latency_us
         predictions.append(prediction)
         measured.append(truth)
     if not rows:
         raise _core.MmtError(
             "none of the models could be measured: " + "; ".join(f"{f['name']}: {f['reason']}" for f in failed)
         )
+    true_us, table_us = [row.true_us for row in rows], [row.table_us for row in rows]
     return ValidationReport(
         rows=rows,
-        metrics=_core.stats.error_metrics([row.true_us for row in rows], [row.predicted_us for row in rows]),
+        metrics=_core.stats.error_metrics(true_us, [row.predicted_us for row in rows]),
         noise_floor=_core.stats.error_metrics([row.half_a_us for row in rows], [row.half_b_us for row in rows]),
         inside_interval=sum(row.inside for row in rows) / len(rows),
         split=_split(measured, predictions) if split else [],
         failed=failed,
+        reference_scale=scale,
+        table_metrics=_core.stats.error_metrics(true_us, table_us),
+        scaled_metrics=_core.stats.error_metrics(true_us, [scale * us for us in table_us]),
     )
+
+
+#: Kernels that tell how fast the machine is now.
+_REFERENCES = 12
+
+
+def _weightiest(predictions: Iterable[Prediction]) -> set[str]:
+    """The kernels that the models spend most of their time in, as shares of each model."""
+    shares: dict[str, float] = {}
+    for prediction in predictions:
+        for kernel in prediction.kernels:
+            shares[kernel["key"]] = shares.get(kernel["key"], 0.0) + kernel["latency_us"] / prediction.latency_us
+    return set(sorted(shares, key=lambda key: -shares[key])[:_REFERENCES])
+
+
+def _scale(table: Any, fresh: dict[str, tuple[float, float, float, float]]) -> float:
+    """Time of the kernels of operators now against the table's: the median ratio, weighted by time; 1 where none tells.
+
+    Cold and hot times count alike: what changes on a shared machine is the speed of the cores and that of the memory.
+    """
+    ratios: list[tuple[float, float]] = []
+    for key, (cold_us, hot_us, _, _) in fresh.items():
+        row = table.find_kernel(key)
+        if row is None or not row["hot_us"] + row["cold_us"] > 0:
+            continue
+        ratios.append(((hot_us + cold_us) / (row["hot_us"] + row["cold_us"]), hot_us + cold_us))
+    if not ratios:
+        return 1.0
+    half = sum(weight for _, weight in ratios) / 2
+    for ratio, weight in sorted(ratios):
+        half -= weight
+        if half <= 0:
+            return ratio
+    return 1.0
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
