@@ -192,6 +192,25 @@ void bind_predict(nb::module_& m) {
       [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
       "The constants that turn sums into a latency, of a table's configuration.");
   m.def(
+      "explain_memory",
+      [](const std::shared_ptr<mmt::LatencyTable>& table, const std::string& fingerprint) {
+        nb::dict contexts;
+        const auto row = table->find_operator(fingerprint);
+        if (row == nullptr) return contexts;
+        for (const mmt::ContextRow& context : row->contexts) {
+          const mmt::MemoryEstimate estimate = mmt::explain_memory(context, *table);
+          nb::dict item;
+          item["known"] = estimate.known;
+          item["measured_mib"] = context.memory_mib;
+          item["weights_mib"] = estimate.weights_mib;
+          item["activations_mib"] = estimate.activations_mib;
+          item["unexplained_mib"] = estimate.unexplained_mib;
+          contexts[context.context.c_str()] = item;
+        }
+        return contexts;
+      },
+      "table"_a, "fingerprint"_a, "An operator's own session memory, measured and accounted for, by context.");
+  m.def(
       "overlay",
       [](const std::shared_ptr<mmt::LatencyTable>& table,
          const std::map<std::string, std::tuple<double, double, double, double>>& fresh,
