@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from test_predict_remembered import SHAPE, write_table
@@ -18,7 +20,8 @@ def test_evolution_finds_the_best_network_within_the_limit(tmp_path, load_file):
     search = load_file("examples/search/search.py")
     kernels = [1, 3, 5]
     operators = [(nn.Conv2d(8, 8, k, padding=k // 2), 10.0 * k) for k in kernels]
-    space = LatencySpace(build, {f"layer{i}": kernels for i in range(5)}, SHAPE, write_table(tmp_path / "ops", operators))
+    folder = write_table(tmp_path / "ops", operators)
+    space = LatencySpace(build, {f"layer{i}": kernels for i in range(5)}, SHAPE, folder)
     worth = np.array([1.0, 2.0, 5.0, 3.0, 4.0])
 
     def score(rows):
@@ -32,7 +35,7 @@ def test_evolution_finds_the_best_network_within_the_limit(tmp_path, load_file):
     assert np.allclose(found.latency_us, space.latency_us(found.rows))
     front = list(zip(found.latency_us[found.front], found.scores[found.front], strict=True))
     assert front == sorted(front)
-    assert all(a[1] < b[1] for a, b in zip(front, front[1:], strict=False))
+    assert all(a[1] < b[1] for a, b in itertools.pairwise(front))
     assert found.scores[found.front].max() == found.scores.max()
     pytest.importorskip("plotly")
     search.draw(found, tmp_path / "front.html", "worth")
