@@ -70,6 +70,10 @@ struct KernelPlan {
 /// Throws Error(kParse) naming `model_path` where the file is damaged.
 KernelPlan plan_kernels(const std::string& model_path, const SessionDesc& session, const std::string& stub_prefix);
 
+/// Follows every offset of a `.mnn` file once. Throws Error(kIo, kCorrupt) naming it and what to do where it is
+/// damaged: the engine itself trusts what it opens.
+void check_model_file(const std::string& model_path);
+
 /// The prefix of stub operators' names that the converter side writes.
 inline constexpr std::string_view kStubPrefix = "mmt_stub";
 

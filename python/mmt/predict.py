@@ -246,11 +246,16 @@ def predict(
 
 
 def predict_file(path: str, table: Any, shapes: Sequence[Sequence[int]] = ()) -> Prediction:
-    """Predicts an `.onnx` or `.mnn` file by the engine's own schedule. `shapes`: for inputs of dynamic size."""
-    from mmt.torch_side import exact as exact_plans
+    """Predicts an `.onnx` or `.mnn` file by the engine's own schedule; nothing is executed and PyTorch is not needed.
+
+    `shapes`: one per input, in the order of their names, where the file leaves sizes open or others are wanted.
+    Kernels that the table lacks are estimated and named in `missing`. Raises MmtError naming the file where it cannot
+    be read, is damaged, or does not accept the shapes.
+    """
+    from mmt.model_file import plan_json
 
     table = open_table(table)
-    plan = exact_plans.file_plan_json(path, [list(shape) for shape in shapes], table)
+    plan = plan_json(path, [list(shape) for shape in shapes], table)
     return _prediction(_core.predict.predict_plan_json(plan, table), table)
 
 

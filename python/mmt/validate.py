@@ -225,16 +225,15 @@ def _weightiest(predictions: Iterable[Prediction]) -> set[str]:
 
 
 def _scale(table: Any, fresh: dict[str, tuple[float, float, float, float]]) -> float:
-    """Time of the kernels of operators now against the table's: the median ratio, weighted by time; 1 where none tells.
+    """Hot time of the operators' kernels now against the table's: the median ratio, weighted by time; 1 where none tells.
 
-    Cold and hot times count alike: what changes on a shared machine is the speed of the cores and that of the memory.
+    Cold times are no reference: what lies between two visits is not the same here as it was in the meter.
     """
     ratios: list[tuple[float, float]] = []
-    for key, (cold_us, hot_us, _, _) in fresh.items():
+    for key, (_, hot_us, _, _) in fresh.items():
         row = table.find_kernel(key)
-        if row is None or not row["hot_us"] + row["cold_us"] > 0:
-            continue
-        ratios.append(((hot_us + cold_us) / (row["hot_us"] + row["cold_us"]), hot_us + cold_us))
+        if row is not None and row["hot_us"] > 0:
+            ratios.append((hot_us / row["hot_us"], hot_us))
     if not ratios:
         return 1.0
     half = sum(weight for _, weight in ratios) / 2

@@ -206,6 +206,25 @@ void bind_predict(nb::module_& m) {
       "type"_a, "attributes"_a, "text"_a, "weight_bytes"_a, "threads"_a = 1,
       "Bytes of a kernel's weights as the engine keeps them, and of the scratch that it works in.");
   m.def(
+      "explain_memory",
+      [](const std::shared_ptr<mmt::LatencyTable>& table, const std::string& fingerprint) {
+        nb::dict contexts;
+        const auto row = table->find_operator(fingerprint);
+        if (row == nullptr) return contexts;
+        for (const mmt::ContextRow& context : row->contexts) {
+          const mmt::MemoryEstimate estimate = mmt::explain_memory(context, *table);
+          nb::dict item;
+          item["known"] = estimate.known;
+          item["measured_mib"] = context.memory_mib;
+          item["weights_mib"] = estimate.weights_mib;
+          item["activations_mib"] = estimate.activations_mib;
+          item["unexplained_mib"] = estimate.unexplained_mib;
+          contexts[context.context.c_str()] = item;
+        }
+        return contexts;
+      },
+      "table"_a, "fingerprint"_a, "An operator's own session memory, measured and accounted for, by context.");
+  m.def(
       "overlay",
       [](const std::shared_ptr<mmt::LatencyTable>& table,
          const std::map<std::string, std::tuple<double, double, double, double>>& fresh,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "kernel/mnn_fields.h"
@@ -214,6 +215,9 @@ Graph parse_graph(const std::uint8_t* data, std::size_t size, const std::string&
 }
 
 Graph read_graph(const std::string& path) {
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(path, unknown))
+    throw Error(ErrorCode::kIo, path + ": is no file; give the path of a .mnn model");
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) throw Error(ErrorCode::kIo, path + ": cannot be opened for reading; check the path and its permissions");
   const std::streamsize size = file.tellg();

@@ -173,6 +173,8 @@ const char* kernel_role_name(KernelRole role) noexcept {
   return "unknown";
 }
 
+void check_model_file(const std::string& model_path) { mnn::read_graph(model_path); }
+
 KernelPlan plan_kernels(const std::string& model_path, const SessionDesc& session, const std::string& stub_prefix) {
   const mnn::Graph graph = mnn::read_graph(model_path);
   return Planner(graph, session, stub_prefix).plan();

@@ -171,7 +171,7 @@ class ModelFlow {
         continue;
       }
       if (context.roles[k] == KernelRole::kOutputConvert) {
-        if (!numbers.reads.empty() && known.contains(numbers.reads[0])) left[port] = known[numbers.reads[0]];
+        if (!numbers.reads.empty()) left[port] = read_tensor(numbers, 0, known, {});
         continue;
       }
       if (!add_kernel(context.kernel_keys[k], numbers, known)) return false;
@@ -195,22 +195,32 @@ class ModelFlow {
     return true;
   }
 
+  /// The model's tensor for a read; one that the engine copies before is copied here, and one without a source (of
+  /// `shape`) begins here.
+  int read_tensor(const memory::FlowNumbers& numbers, std::size_t index, std::map<int, int>& known,
+                  const Shape& shape) {
+    const int number = numbers.reads[index];
+    if (number < 0) return -1;
+    if (const auto it = known.find(number); it != known.end()) return it->second;
+    const auto source = known.find(numbers.copied_from[index]);
+    int tensor = -1;
+    if (source != known.end() && source->second >= 0) {
+      tensor = flow_.add_copy(source->second, flow_.tensors[static_cast<std::size_t>(source->second)].shape.packed);
+    } else if (!shape.extents.empty()) {
+      tensor = flow_.add_tensor(shape);
+    }
+    known[number] = tensor;
+    return tensor;
+  }
+
   bool add_kernel(const std::string& key, const memory::FlowNumbers& numbers, std::map<int, int>& known) {
     const auto row = table_.find_kernel(key);
     if (row == nullptr) return false;
     memory::Step step{memory::KernelText::parse(row->type, row->attributes, row->text, row->weight_bytes), {}, {}};
     if (step.kernel.inputs.size() != numbers.reads.size() || step.kernel.outputs.size() != numbers.writes.size())
       return false;
-    for (std::size_t i = 0; i < numbers.reads.size(); ++i) {
-      const int number = numbers.reads[i];
-      if (number >= 0 && !known.contains(number)) {
-        const auto source = known.find(numbers.copied_from[i]);
-        known[number] = source == known.end() || source->second < 0
-                            ? flow_.add_tensor(step.kernel.inputs[i])
-                            : flow_.add_copy(source->second, step.kernel.inputs[i].packed);
-      }
-      step.reads.push_back(number < 0 ? -1 : known[number]);
-    }
+    for (std::size_t i = 0; i < numbers.reads.size(); ++i)
+      step.reads.push_back(read_tensor(numbers, i, known, step.kernel.inputs[i]));
     for (std::size_t i = 0; i < numbers.writes.size(); ++i) {
       const auto [it, fresh] = known.try_emplace(numbers.writes[i], 0);
       if (fresh) it->second = flow_.add_tensor(step.kernel.outputs[i]);

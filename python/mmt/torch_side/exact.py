@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
 import tempfile
@@ -12,25 +11,11 @@ from typing import Any
 import torch
 
 from mmt import _core
+from mmt.engine.for_table import table_engine
 from mmt.torch_side.flops import Cost, total_cost
 from mmt.torch_side.trace import TensorSpec, trace
 
-__all__ = ["file_plan_json", "plan_json"]
-
-_engines: dict[str, Any] = {}
-
-
-def _engine(table: Any) -> Any:
-    """An engine with the table's configuration, kept for the process."""
-    from mmt.engine.for_table import engine_for
-
-    key = table.config["config_id"]
-    if key not in _engines:
-        if not _engines:
-            atexit.register(_engines.clear)
-        _engines[key] = engine_for(table)
-    return _engines[key]
-
+__all__ = ["plan_json"]
 
 def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tuple[str, bool]:
     """The exact plan of a torch model as JSON, and whether it may be another one for other numbers in the weights.
@@ -48,7 +33,7 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tu
     with tempfile.TemporaryDirectory(prefix="mmt_exact_") as folder:
         path = Path(folder) / "model.mnn"
         onnx_to_mnn(to_onnx(model, specs).onnx_bytes, str(path))
-        plan = _core.predict.exact_plan_json(_engine(table), str(path))
+        plan = _core.predict.exact_plan_json(table_engine(table), str(path))
     if cost is not None:
         # Statistics of batch norms are constants too, but nobody counts them as parameters.
         parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -56,23 +41,6 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tu
     if key:
         cache.put(key, table.config["config_id"], plan)
     return plan, numbers_matter
-
-
-def file_plan_json(path: str, shapes: list[list[int]], table: Any) -> str:
-    """The exact plan of an .onnx or .mnn file as JSON."""
-    from mmt.torch_side.convert import onnx_to_mnn
-
-    source = Path(path)
-    if not source.is_file():
-        raise _core.MmtError(f"{path}: there is no such file; give a .mnn or .onnx model")
-    if source.suffix == ".mnn":
-        return _core.predict.exact_plan_json(_engine(table), str(source), shapes)
-    if source.suffix != ".onnx":
-        raise _core.MmtError(f"{path}: models are read from .mnn and .onnx files, not from '{source.suffix}'")
-    with tempfile.TemporaryDirectory(prefix="mmt_exact_") as folder:
-        converted = Path(folder) / "model.mnn"
-        onnx_to_mnn(source.read_bytes(), str(converted))
-        return _core.predict.exact_plan_json(_engine(table), str(converted), shapes)
 
 
 def _identity(model: torch.nn.Module, specs: list[TensorSpec]) -> tuple[str, bool, Cost | None]:

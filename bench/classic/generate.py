@@ -1,0 +1,32 @@
+"""One operator after another: PyTorch's exporter, then the converter, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from mmt.torch_side.convert import onnx_to_mnn
+from mmt.torch_side.export import torch_to_onnx
+from mmt.torch_side.structure import TensorSpec
+
+_CONVERT = """
+import sys
+from pathlib import Path
+from mmt.torch_side.convert import onnx_to_mnn
+onnx_to_mnn(Path(sys.argv[1]).read_bytes(), sys.argv[2])
+"""
+
+
+def generate(module: nn.Module, shapes: Sequence[Sequence[int]], path: Path, converter_process: bool = False) -> None:
+    """Writes `path` (.mnn) for float inputs of these shapes."""
+    onnx = torch_to_onnx(module.eval(), [TensorSpec(tuple(shape)) for shape in shapes])
+    if not converter_process:
+        onnx_to_mnn(onnx, str(path))
+        return
+    between = path.with_suffix(".onnx")
+    between.write_bytes(onnx)
+    subprocess.run([sys.executable, "-c", _CONVERT, str(between), str(path)], check=True, capture_output=True)

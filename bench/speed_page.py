@@ -1,0 +1,55 @@
+"""docs/performance.md from the figures of bench/results/speed.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TITLES = {
+    "predict": "Predicting one model",
+    "table": "Size of the table",
+    "space": "Search spaces",
+    "generate": "Generating",
+    "meter": "Metering",
+    "cpp": "The C++ parts alone",
+}
+
+_HEAD = """# Performance
+
+Made by `make bench`; the figures are those of its last run, one core unless a line says otherwise. The classic way
+([bench/classic](../bench/classic/__init__.py)) is a small reconstruction of how such tools work: PyTorch's exporter and
+a converter for each operator, a process with 100 runs for each operator, a full forward pass and a look-up by printed
+text for each prediction. Both sides run in turns in one process; "±" is how far two repetitions are apart. A missed
+target is marked.
+
+A prediction reads the rows that it names, whatever else the table holds. What is known of a model is remembered by its
+structure (attributes, children, shapes, code of its classes), so that a model that was seen is looked at but not walked
+again; changed attributes and code are noticed. Many models: `mmt.predict_many` (forked processes that share one table
+file). Millions of them: `LatencySpace`, as in [the search example](../examples/search/search.py).
+"""
+
+
+def page(results: dict[str, Any]) -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for name, title in TITLES.items():
+        if name not in results:
+            continue
+        section = results[name]
+        run = f"Run at {section['when']}, {section['seconds']:.0f} s, PyTorch {section['torch']}."
+        parts.append(f"\n## {title}\n\n{run}\n")
+        parts.append("| what | figure | ± | classic | ratio | target | met | |\n|---|---|---|---|---|---|---|---|")
+        parts += [_row(line) for line in section["lines"]]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _row(line: dict[str, Any]) -> str:
+    classic = f"{_number(line['classic'])} {line['unit']}" if "classic" in line else ""
+    ratio = f"{_number(line['ratio'])} x" if "ratio" in line else ""
+    met = {None: "", True: "yes", False: "**missed**"}[line["met"]]
+    cells = (line["what"], f"{_number(line['value'])} {line['unit']}", f"{line['spread_pct']:.0f} %", classic, ratio,
+             line["target"], met, line["note"])  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,140 @@
+"""What the speed benchmarks work on: example folders, tables of any size, and no memory of what was done before."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import random
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from classic.predict import Row
+
+import mmt.predict
+from mmt import space as spaces
+from mmt.converter import generate_ops_list
+from mmt.meter import meter_ops
+from mmt.torch_side import closing, fingerprint
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = Path(os.environ.get("MMT_SPEED_WORK", ROOT / "build" / "speed"))
+SHAPE = [1, 3, 224, 224]
+MOST_OPERATORS = 100_000
+#: Column that identifies a row wherever it is.
+IDENTITIES = {"kernel": "key", "operator": "fingerprint"}
+
+
+def example_space(name: str) -> ModuleType:
+    """`space.py` of an example (two of them have one)."""
+    folder = str(ROOT / "examples" / name)
+    sys.path.insert(0, folder)
+    sys.modules.pop("space", None)
+    try:
+        return importlib.import_module("space")
+    finally:
+        sys.path.remove(folder)
+
+
+def example_folder(name: str) -> Path:
+    """An example's operators, converted and measured; shortly, as only the time of answers matters here."""
+    folder = WORK / name
+    if not (folder / "latency.db").exists():
+        generate_ops_list(ROOT / "examples" / name / "ops.yaml", folder)
+        meter_ops(folder, times=10)
+        mmt.predict.LatencyTable.open(str(folder))
+    return folder
+
+
+def random_models(name: str, count: int, seed: int) -> list[Any]:
+    """So many random networks of an example's space."""
+    space = example_space(name)
+    generator = random.Random(seed)
+    return [
+        space.build({slot: generator.choice(choices) for slot, choices in space.SLOTS.items()}).eval()
+        for _ in range(count)
+    ]
+
+
+def classic_table(name: str, folder: Path, rows: int = 0) -> list[Row]:
+    """The example's operators as a classic table; up to `rows` more that are like them but not the same."""
+    table = mmt.predict.LatencyTable.open(str(folder))
+    found = []
+    path = ROOT / "examples" / name / "ops.yaml"
+    for operator in spaces.resolve(spaces.load(path), path.parent).operators():
+        try:
+            module = operator.build()
+        except ValueError:
+            continue
+        shapes = [list(shape) for shape in operator.input_shapes]
+        row = table.find_operator(fingerprint.fingerprint(module.eval(), shapes))
+        found.append(Row(repr(module), tuple(shapes[0]), _ms(row)))
+    fillers = [
+        Row(row.text, (*row.shape[:-1], row.shape[-1] + 1 + number), row.latency_ms)
+        for number, row in ((i, found[i % len(found)]) for i in range(max(0, rows - len(found))))
+    ]
+    return fillers + found
+
+
+def _ms(row: dict[str, Any]) -> float:
+    context = row["contexts"][0]
+    return (context["hot"]["median_us"] or context["cold"]["median_us"]) / 1000
+
+
+def forget() -> None:
+    """Drops everything that this process remembers of models and tables."""
+    mmt.predict._results.clear()
+    mmt.predict._opened.clear()
+    closing._FOUND.clear()
+    fingerprint._memo.clear()
+    fingerprint._plans.clear()
+    gc.collect()
+
+
+def grown_table(folder: Path, kernels: int) -> Path:
+    """A copy of a folder's table with `kernels` kernel rows (and up to MOST_OPERATORS operators): its own, and copies
+    under keys of their own."""
+    target = WORK / f"{folder.name}_{kernels}"
+    database = target / "latency.db"
+    if database.exists():
+        return target
+    target.mkdir(parents=True)
+    partial = target / "partial.db"
+    shutil.copyfile(folder / "latency.db", partial)
+    with sqlite3.connect(partial) as db:
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -262144")
+        numbers = {
+            "kernel": ("kernel_no",),
+            "operator": ("operator_no",),
+            "kernel_cost": ("kernel_no",),
+            "measurement": ("operator_no",),
+            "operator_kernel": ("operator_no", "kernel_no"),
+            "port": ("operator_no",),
+        }
+        step = {f"{name}_no": db.execute(f"SELECT max({name}_no) FROM {name}").fetchone()[0] for name in IDENTITIES}
+        own = db.execute("SELECT count(*) FROM kernel").fetchone()[0]
+        operators = db.execute("SELECT count(*) FROM operator").fetchone()[0]
+        copies = max(0, kernels // own - 1)
+        db.execute("CREATE TEMP TABLE copies (n INTEGER)")
+        db.executemany("INSERT INTO copies VALUES (?)", ((n + 1,) for n in range(copies)))
+        for table, numbered in numbers.items():
+            db.execute(f"CREATE TEMP TABLE own_{table} AS SELECT * FROM {table}")
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            values = [
+                f"o.{column} + c.n * {step[column]}" if column in numbered
+                else "randomblob(16)" if column == IDENTITIES.get(table)
+                else f"o.{column}"
+                for column in columns
+            ]  # fmt: skip
+            most = copies if numbered == ("kernel_no",) else MOST_OPERATORS // operators
+            chosen = f"copies c CROSS JOIN own_{table} o WHERE c.n < {most}"
+            db.execute(f"INSERT INTO {table} SELECT {', '.join(values)} FROM {chosen}")
+    db.close()
+    partial.rename(database)
+    return target
