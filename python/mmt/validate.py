@@ -225,7 +225,7 @@ def _weightiest(predictions: Iterable[Prediction]) -> set[str]:
 
 
 def _scale(table: Any, fresh: dict[str, tuple[float, float, float, float]]) -> float:
-    """Hot time of the operators' kernels now against the table's: the median ratio, weighted by time; 1 where none tells.
+    """Hot time of the operators' kernels against the table's: the median ratio by time; 1 where none tells.
 
     Cold times are no reference: what lies between two visits is not the same here as it was in the meter.
     """
