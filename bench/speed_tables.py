@@ -100,8 +100,9 @@ def grown_table(folder: Path, kernels: int) -> Path:
     under keys of their own."""
     target = WORK / f"{folder.name}_{kernels}"
     database = target / "latency.db"
-    if database.exists():
+    if database.exists() and database.stat().st_mtime > (folder / "latency.db").stat().st_mtime:
         return target
+    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     partial = target / "partial.db"
     shutil.copyfile(folder / "latency.db", partial)

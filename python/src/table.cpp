@@ -170,6 +170,22 @@ void bind_table(nb::module_& m) {
       .def_prop_ro("path", &LatencyTable::path)
       .def_prop_ro("folder", &LatencyTable::folder)
       .def(
+          "find_outputs",
+          [](LatencyTable& table, const std::string& fingerprint) -> nb::object {
+            std::shared_ptr<const mmt::OperatorRow> row;
+            {
+              nb::gil_scoped_release release;
+              row = table.find_operator(fingerprint);
+            }
+            if (row == nullptr || row->status != "ok" || row->contexts.empty()) return nb::none();
+            nb::list outputs;
+            for (std::size_t i = 0; i < row->output_shapes.size() && i < row->output_dtypes.size(); ++i) {
+              outputs.append(nb::make_tuple(nb::tuple(nb::cast(row->output_shapes[i])), row->output_dtypes[i]));
+            }
+            return std::move(outputs);
+          },
+          nb::arg("fingerprint"), "(shape, dtype) of what a measured operator returns; None where there is none.")
+      .def(
           "find_operator",
           [](LatencyTable& table, const std::string& fingerprint) {
             return unlocked_optional([&] { return table.find_operator(fingerprint); });

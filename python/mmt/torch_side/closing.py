@@ -44,16 +44,8 @@ class _Closer:
         if fingerprint in self.found:
             outputs = self.found[fingerprint]
         else:
-            row = self.table.find_operator(fingerprint)
-            usable = row is not None and row["status"] == "ok" and row["contexts"]
-            outputs = (
-                [
-                    TensorSpec(tuple(shape), kind)
-                    for shape, kind in zip(row["output_shapes"], row["output_dtypes"], strict=True)
-                ]
-                if usable
-                else None
-            )
+            found = self.table.find_outputs(fingerprint)
+            outputs = None if found is None else [TensorSpec(shape, kind) for shape, kind in found]
             self.found[fingerprint] = outputs
         if outputs is None:
             return None
