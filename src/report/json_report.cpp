@@ -40,7 +40,10 @@ Report prediction_page(const Json& prediction) {
   head.facts.emplace_back("noise and doubts", joined(list(prediction, "flags")));
   head.facts.emplace_back("overhead", readable(number(prediction, "run_overhead_us")) + " µs a run, " +
                                           readable(number(prediction, "kernel_overhead_us")) + " µs for all kernels");
-  head.facts.emplace_back("memory", readable(number(prediction, "memory_mib")) + " MiB");
+  const double memory_mib = number(prediction, "memory_mib");
+  head.facts.emplace_back("memory", memory_mib > 0 ? readable(memory_mib) + " MiB" : "not known");
+  if (const double parameters = number(prediction, "parameters"); parameters > 0)
+    head.facts.emplace_back("parameters", readable(parameters / 1e6) + " million");
   head.facts.emplace_back("file", readable(number(prediction, "file_bytes") / 1e6) + " MB");
   head.facts.emplace_back("work", readable(number(prediction, "mflops")) + " MFLOP");
   const std::vector<Json> doubts = list(prediction, "doubts");
