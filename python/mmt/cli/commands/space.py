@@ -114,7 +114,8 @@ def _print_examination(found: Examination, times: int, show_dropped: bool) -> No
     if found.metering_s:
         low, high = found.metering_s
         lines.append(f"metering takes about {_duration(low)} where operators are steady, at most {_duration(high)} "
-                     f"({found.gflops:,.2f} GFLOP per pass, {times} times, one thread of a server core)")
+                     f"({found.gflops:,.2f} GFLOP per pass, {times} times; "
+                     "assumed, not measured: 20 GFLOP/s, as one thread of a server core)")
     for line in lines:
         typer.echo(line)
 
