@@ -50,12 +50,12 @@ struct CostModel {
   /// log2 of bytes and the cold share there, rising, as the table's chains of operators told (mmt/cache_curve.h).
   std::vector<std::pair<double, double>> points;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
-  double model_share = 0.012;
+  double model_share = 0.02;
   /// Share of an estimated kernel's time that its interval spans to each side.
   double estimate_share = 0.5;
 
   static CostModel from(const ConfigRow& config);
-  /// λ for a run that touches that many bytes.
+  /// λ for a run that touches that many bytes; 0 with several threads.
   double cold_share(double footprint_bytes) const;
   double latency_us(const PlanSums& sums) const;
   /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, its activations were written

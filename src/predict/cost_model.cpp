@@ -67,6 +67,8 @@ CostModel CostModel::from(const ConfigRow& config) {
 }
 
 double CostModel::cold_share(double footprint_bytes) const {
+  // With several threads a first run after others shows how the pool wakes up rather than what the caches lost.
+  if (threads > 1) return 0;
   if (points.empty()) return usual_share(footprint_bytes, l3_bytes);
   const double at = std::log2(std::max(footprint_bytes, 1.0));
   // Below the first point the share falls to nothing at a quarter of its bytes, above the last it stays.

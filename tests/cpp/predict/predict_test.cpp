@@ -65,6 +65,9 @@ TEST(CostModel, TheTablesChainsTellHowColdARunIs) {
     EXPECT_GE(measured.cold_share(bytes), last);
     last = measured.cold_share(bytes);
   }
+  config.run.config.threads = 2;
+  EXPECT_EQ(CostModel::from(config).cold_share(64 << 20), 0) << "cold times hold the pool's wake-up";
+  config.run.config.threads = 1;
   // Chains that hardly told anything leave what is usual.
   config.cache.extra_us.assign(5, 1);
   config.cache.cold_extra_us.assign(5, 1);
