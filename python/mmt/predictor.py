@@ -98,6 +98,11 @@ class latency_predictor:
         means, deviations = self.process.predict(row)
         return self.mean + float(means[0]), float(deviations[0])
 
+    @property
+    def typical_factor(self) -> float:
+        """Median of measured over predicted latency of the models that it was made from."""
+        return math.exp(self.mean)
+
     def correct(self, prediction: Prediction) -> tuple[float, float, float]:
         """Calibrated latency of a prediction with its 95 % interval, in milliseconds."""
         mean, deviation = self._correction(prediction)

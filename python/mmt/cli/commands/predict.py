@@ -25,6 +25,9 @@ def predict_command(
         bool, typer.Option("--composed", help="Compose from operators only, even where unsure.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where anything is not in the table.")] = False,
+    calibration: Annotated[
+        str | None, typer.Option("--calibration", help="Correct the latency by what `mmt calibrate` wrote.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Predicts the latency of a model without running it."""
@@ -46,9 +49,17 @@ def predict_command(
         )
     if strict and prediction.missing:
         raise MmtError(describe_missing(prediction, table))
+    corrected = None
+    if calibration is not None:
+        from mmt.predictor import latency_predictor
+
+        corrected = latency_predictor.load(table, calibration).correct(prediction)
     if as_json:
-        output.print_json(prediction.to_dict())
+        extra = {} if corrected is None else {"calibrated_ms": corrected[0], "calibrated_interval_ms": corrected[1:]}
+        output.print_json(prediction.to_dict() | extra)
     else:
         from mmt.report_text import prediction_table
 
         typer.echo(prediction_table(prediction, table))
+        if corrected is not None:
+            typer.echo(f"calibrated: {corrected[0]:.3f} ms  [{corrected[1]:.3f}, {corrected[2]:.3f}]")

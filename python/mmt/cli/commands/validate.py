@@ -42,14 +42,9 @@ def validate_command(
     picture: Annotated[Path | None, typer.Option("--html", help="Write a page with the scatter picture.")] = None,
 ) -> None:
     """Measures whole models in rounds of random order, predicts them, and reports the error beside the noise floor."""
-    from mmt.cli.loading import load_model
     from mmt.validate import validate
 
-    chosen: list[tuple[str, Any]] = [(name, load_model(name)) for name in models or []]
-    if space is not None:
-        chosen += sample_space(space, sample, seed)
-    if not chosen:
-        raise typer.BadParameter("name models, or a search space with --space space.py:build")
+    chosen = models_and_samples(models, space, sample, seed)
     shapes = output.parse_shapes(input_shape or [])
     if not shapes:
         raise typer.BadParameter("--input is needed, for example --input 1,3,224,224")
@@ -77,6 +72,18 @@ def validate_command(
         write_validation_page(report, picture)
     if report.failed:
         raise typer.Exit(1)
+
+
+def models_and_samples(models: list[str] | None, space: str | None, sample: int, seed: int) -> list[tuple[str, Any]]:
+    """Named models by name, and random configurations of a search space. Raises typer.BadParameter for neither."""
+    from mmt.cli.loading import load_model
+
+    chosen: list[tuple[str, Any]] = [(name, load_model(name)) for name in models or []]
+    if space is not None:
+        chosen += sample_space(space, sample, seed)
+    if not chosen:
+        raise typer.BadParameter("name models, or a search space with --space space.py:build")
+    return chosen
 
 
 def sample_space(reference: str, count: int, seed: int) -> list[tuple[str, Any]]:
