@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -55,7 +57,7 @@ class Deadly(nn.Module):
     def forward(self, x):
         if os.environ.get("OMP_NUM_THREADS") == "1" and os.getppid() == PARENT:
             os._exit(self.code)
-        return x + 1
+        return x.erfinv()  # which only PyTorch's exporter is asked for, in a worker
 """
 
 SPACE = """
@@ -215,6 +217,32 @@ def test_an_operator_that_kills_its_worker_is_one_failed_entry(tmp_path):
     entries = list(read_manifest(tmp_path / "ops").entries.values())
     assert [bool(entry["error"]) for entry in entries] == [True, False]
     assert entries[0]["models"] == []
+
+
+LAYERS = """
+torch.nn:
+  Conv2d: {in_channels: [6], out_channels: [4], kernel_size: [3], bias: [true, false], input_shape: [[1, 6, 8, 8]]}
+  BatchNorm2d: {num_features: [6], input_shape: [[1, 6, 8, 8]]}
+  Linear: {in_features: [4], out_features: [3], input_shape: [[1, 4]]}
+  LSTM: {input_size: [4], hidden_size: [3], input_shape: [[2, 1, 4]]}
+  MaxPool2d: {kernel_size: [2, 9], input_shape: [[1, 6, 8, 8], [1, 6, 8, 8]]}
+  Embedding: {num_embeddings: [7], embedding_dim: [3], input_shape: [[1, 4]], input_dtype: int64}
+"""
+
+
+def test_workers_that_build_operators_make_the_same_files(tmp_path, monkeypatch):
+    (tmp_path / "ops.yaml").write_text(LAYERS)
+    here = generate(tmp_path / "ops.yaml", tmp_path / "here", workers=1)
+    monkeypatch.setattr("mmt.torch_side.generate._MOST_BYTES_HERE", -1)
+    there = generate(tmp_path / "ops.yaml", tmp_path / "there", workers=1)
+    assert (here.new, len(here.dropped)) == (there.new, len(there.dropped)) == (7, 1)
+    assert here.fallbacks == there.fallbacks == []
+    assert read_manifest(tmp_path / "here").entries == read_manifest(tmp_path / "there").entries
+
+
+def test_a_worker_that_only_converts_does_not_load_torch():
+    code = "import sys, mmt.torch_side.convert_worker; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 class Local(nn.Module):

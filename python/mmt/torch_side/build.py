@@ -16,7 +16,10 @@ from mmt.space.imports import beside, import_module
 from mmt.torch_side.fingerprint import InputSpec, fingerprint, input_specs
 from mmt.torch_side.weights import seed_of, seed_weights
 
-__all__ = ["Checked", "Refused", "build_recipe", "check", "export_contexts", "instantiate", "make_inputs", "tensors_in"]
+__all__ = [
+    "Checked", "Refused", "build_recipe", "check", "export_contexts", "holds_only_weights", "instantiate",
+    "make_inputs", "tensors_in",
+]
 
 
 class Refused(Exception):
@@ -193,11 +196,7 @@ def _built_empty(cls: type[torch.nn.Module], parameters: dict[str, Any]) -> torc
             module = cls(**parameters).eval()
     except Exception:  # a constructor that computes; the caller builds for real and meets any true refusal
         return None
-    for part in module.modules():
-        others = [value for name, value in vars(part).items() if name not in _TENSOR_HOLDERS]
-        if not set(part._buffers) <= _STATISTICS or next(tensors_in(others), None) is not None:
-            return None
-    if not all(parameter.is_floating_point() for parameter in module.parameters()):
+    if not holds_only_weights(module):
         return None
     module = module.to_empty(device="cpu")
     for name, buffer in module.named_buffers():
@@ -206,18 +205,29 @@ def _built_empty(cls: type[torch.nn.Module], parameters: dict[str, Any]) -> torc
     return module
 
 
+def holds_only_weights(module: torch.nn.Module) -> bool:
+    """Whether all tensors of a module are float parameters and statistics of norms, whose numbers are seeded."""
+    for part in module.modules():
+        others = [value for name, value in vars(part).items() if name not in _TENSOR_HOLDERS]
+        if not set(part._buffers) <= _STATISTICS or next(tensors_in(others), None) is not None:
+            return False
+    return all(parameter.is_floating_point() for parameter in module.parameters())
+
+
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "_flat_weights"}
 _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 
 
-def export_contexts(module: torch.nn.Module, inputs: Sequence[Any], contexts: Sequence[str]) \
-        -> tuple[dict[str, bytes], str, str, int]:
+def export_contexts(module: torch.nn.Module, inputs: Sequence[Any], contexts: Sequence[str], *,
+                    last_resort: bool = True) -> tuple[dict[str, bytes], str, str, int]:
     """ONNX bytes per context, which exporter wrote them ("mmt", "torch"), why not "mmt" (""), and the operations of one
-    run (-1 where they could not be counted)."""
+    run (-1 where they could not be counted). `last_resort`: whether PyTorch's exporter is asked where ours cannot;
+    without it there are no bytes then."""
     from mmt.torch_side.export import onnx_of_contexts
     from mmt.torch_side.flops import total_cost
 
-    results = onnx_of_contexts(module, input_specs(inputs), tuple(contexts))
+    results = onnx_of_contexts(module, input_specs(inputs), tuple(contexts), last_resort=last_resort)
     first = next(iter(results.values()))
     flops = -1 if first.trace is None else total_cost(first.trace).flops
-    return {context: result.onnx_bytes for context, result in results.items()}, first.exporter, first.reason, flops
+    onnx = {context: result.onnx_bytes for context, result in results.items() if result.onnx_bytes}
+    return onnx, first.exporter, first.reason, flops

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mmt.errors import mmt_error
 
@@ -85,6 +85,23 @@ def telling_lines(output: bytes) -> str:
 _libc = ctypes.CDLL(None)
 
 
+def load_converter() -> Any:
+    """The module that converts. Raises ImportError."""
+    import _tools  # ty: ignore
+    import MNN  # noqa: F401  (loads the library that the converter needs)
+
+    return _tools
+
+
+def keep_memory() -> None:
+    """Memory that this process freed stays with it: a converter takes and gives back several times the size of every
+    model, and most of its time would go into getting pages from the system and returning them."""
+    if hasattr(_libc, "mallopt"):
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        _libc.mallopt(mmap_threshold, 32 << 20)
+        _libc.mallopt(trim_threshold, 256 << 20)
+
+
 def _flush() -> None:
     """Empties the buffers of C's output streams."""
     _libc.fflush(None)
@@ -116,21 +133,19 @@ def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | 
     if log is None:
         with redirected_output() as temporary:
             return onnx_to_mnn(onnx, out_path, temporary)
-    import _tools  # ty: ignore
-    import MNN  # noqa: F401  (loads the library that the converter needs)
-
+    tools = load_converter()
+    target = Path(os.path.abspath(out_path))
     log.mark()
     with _scratch_file() as source, _scratch_file() as result:
         source.write(onnx)
         source.flush()
-        done = _tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", _path_of(source), "--MNNModel", _path_of(result),
+        done = tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", _path_of(source), "--MNNModel", _path_of(result),
                                   "--bizCode", "mmt", "--useOriginRNNImpl"])
         data = Path(_path_of(result)).read_bytes()
     if done is False or not data:
         raise mmt_error("unsupported", f"the converter refused the model: {log.reason() or 'no reason given'}")
     data = _with_fixed_uuid(data, hashlib.sha256(onnx).hexdigest())
     digest = hashlib.sha256(data).hexdigest()
-    target = Path(out_path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any
 
-from mmt.torch_side.convert import OutputLog, convert_contexts
+from mmt.torch_side.convert import OutputLog, convert_contexts, keep_memory, load_converter
 from mmt.torch_side.pool import read_message, write_message
 
 
 def serve(read_fd: int, write_fd: int) -> None:
     """Answers messages until the other side closes."""
+    keep_memory()
+    with contextlib.suppress(ImportError):  # the first task says what is missing
+        load_converter()
     with os.fdopen(os.dup(1), "rb", closefd=True) as output:
         log = OutputLog(output)
         while (message := read_message(read_fd)) is not None:

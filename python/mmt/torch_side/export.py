@@ -61,8 +61,10 @@ def onnx_of_contexts(
     constants_seed: int | None = None,
     *,
     kwargs: dict[str, Any] | None = None,
+    last_resort: bool = True,
 ) -> dict[str, ExportResult]:
-    """`to_onnx` for several contexts, with one trace."""
+    """`to_onnx` for several contexts, with one trace. Without `last_resort` PyTorch's exporter is not asked: what our
+    writer cannot do has no bytes then."""
     traced: Trace | None = None
     try:
         traced = trace(model, inputs, kwargs=kwargs)
@@ -73,6 +75,8 @@ def onnx_of_contexts(
         if getattr(error, "code", "") != "unsupported":
             raise
         reason = str(error)
+    if not last_resort:
+        return {context: ExportResult(b"", "", reason, traced) for context in contexts}
     return {c: ExportResult(torch_to_onnx(model, inputs, c, kwargs=kwargs), "torch", reason, traced) for c in contexts}
 
 

@@ -17,7 +17,9 @@ from mmt.errors import mmt_error
 from mmt.manifest import Manifest, read_manifest, write_manifest
 from mmt.space import ResolvedSpace, check_size, from_keywords, load, resolve
 from mmt.space.imports import beside
+from mmt.torch_side import quick
 from mmt.torch_side.build import Checked, Refused, build_seeded, check, export_contexts, instantiate
+from mmt.torch_side.calls import watching
 from mmt.torch_side.convert import contexts_for, converter_version, onnx_to_mnn
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, input_specs
 from mmt.torch_side.flops import total_cost
@@ -28,6 +30,12 @@ from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool, Stoppe
 __all__ = ["GenerateReport", "captured_folder", "convert_operators", "export_model", "generate", "generate_class"]
 
 Progress = Callable[[int, int, str], None]
+
+#: Operators with more bytes of weights than this are made by the worker processes, which convert them.
+_MOST_BYTES_HERE = 32 << 20
+#: From so many operators on, where there are enough workers, it pays that each of them loads PyTorch and exports: this
+#: process alone would keep them waiting.
+_MANY_OPERATORS, _MANY_WORKERS = 4000, 4
 
 
 def convert_operators(operators: Iterable[Operator], folder: str | os.PathLike[str], *, total: int = 0,
@@ -76,15 +84,16 @@ class _Run:
             raise mmt_error("io", f"{self._folder}: cannot be made: {error.strerror}") from error
         pool: ConverterPool | None = None
         try:
-            for operator in operators:
-                self._report.total += 1
-                prepared = self._prepare(operator)
-                if prepared is not None:
-                    task, entry = prepared
-                    if pool is None:  # a call that finds everything done starts no process
-                        pool = ConverterPool(self._workers).__enter__()
-                    self._pending[pool.submit(task)] = (operator, entry)
-                self._collect(wait=False)
+            with watching():
+                for operator in operators:
+                    self._report.total += 1
+                    prepared = self._prepare(operator)
+                    if prepared is not None:
+                        task, entry = prepared
+                        if pool is None:  # a call that finds everything done starts no process
+                            pool = ConverterPool(self._workers).__enter__()
+                        self._pending[pool.submit(task)] = (operator, entry)
+                    self._collect(wait=False)
             self._collect(wait=True)
         except BaseException as error:
             if pool is not None:
@@ -129,8 +138,14 @@ class _Run:
                 self._report.reused += 1
                 self._step(operator)
                 return None
+            contexts = contexts_for(operator.inputs)
+            written = None
             checked = operator.checked
-            if checked is None:
+            if operator.module is None and module is not None and self._made_here(module):
+                written = quick.write(module, operator.inputs, fingerprint, contexts)
+            if written is not None:
+                checked = written.checked
+            elif checked is None:
                 assert module is not None
                 checked = check(module, operator.inputs, operator.cls, operator.parameters)
         except Refused as refusal:
@@ -139,19 +154,36 @@ class _Run:
             return None
         self._order[fingerprint] = None
         entry = _entry(operator, module, fingerprint, checked)
-        task = ConversionTask(fingerprint, str(self._folder), contexts_for(operator.inputs), operator.inputs)
+        task = ConversionTask(fingerprint, os.path.abspath(self._folder), contexts, operator.inputs)
+        if written is not None:
+            task.onnx, entry["exporter"], entry["flops"] = written.onnx, "mmt", written.flops
+            return task, entry
         recipe = _recipe(operator)
-        if recipe is not None:
+        if recipe is not None and not self._made_here(module):
             task.recipe = recipe
             return task, entry
         try:
-            task.onnx, entry["exporter"], reason, entry["flops"] = _export_here(operator, fingerprint, task.contexts)
+            task.onnx, entry["exporter"], reason, entry["flops"] = \
+                _export_here(operator, fingerprint, contexts, last_resort=recipe is None)
         except Exception as error:
+            if recipe is not None:  # a worker has the last word
+                task.recipe = recipe
+                return task, entry
             self._fail(operator, entry, f"export failed: {type(error).__name__}: {error}")
             return None
-        if reason:
+        if not task.onnx:
+            task.recipe = recipe
+        elif reason:
             self._report.fallbacks.append(Fallback(str(operator), reason))
         return task, entry
+
+    def _made_here(self, module: torch.nn.Module | None) -> bool:
+        """Whether this process exports an operator, so that the workers need not load PyTorch."""
+        workers = self._workers or len(os.sched_getaffinity(0))
+        if workers >= _MANY_WORKERS and self._total >= _MANY_OPERATORS:
+            return False
+        weights = () if module is None else module.parameters()
+        return sum(weight.numel() * weight.element_size() for weight in weights) <= _MOST_BYTES_HERE
 
     def _take_captured(self, operator: Operator) -> None:
         """An instance that scan captured: it is here already, or its files are copied."""
@@ -277,7 +309,7 @@ def _recipe(operator: Operator) -> dict[str, Any] | None:
             "search_path": operator.search_path}
 
 
-def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) \
+def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str], last_resort: bool) \
         -> tuple[dict[str, bytes], str, str, int]:
     if operator.trace is not None:
         return function_onnx(operator.trace, contexts)
@@ -285,7 +317,7 @@ def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str]) 
     if module is None:
         assert operator.cls is not None
         module = build_seeded(operator.cls, operator.parameters, fingerprint)
-    return export_contexts(module, operator.inputs, tuple(contexts))
+    return export_contexts(module, operator.inputs, tuple(contexts), last_resort=last_resort)
 
 
 def generate(space: str | os.PathLike[str] | core.Space, ops_dir: str | os.PathLike[str], *, yes: bool = False,

@@ -9,6 +9,8 @@ field `payload_bytes` says.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import queue
@@ -149,6 +151,9 @@ class _Worker:
         finally:
             os.close(task_read)
             os.close(reply_write)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):  # models are long; a small pipe is slower and does as well
+                fcntl.fcntl(self._task_write, fcntl.F_SETPIPE_SZ, 1 << 20)
 
     def run(self, task: ConversionTask, timeout_s: float) -> Converted:
         if self._process is None:

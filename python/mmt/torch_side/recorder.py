@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 
-from mmt.torch_side import functions, structure
+from mmt.torch_side import calls, functions, structure
 from mmt.torch_side.functions import HANDLERS, SHAPED_BY_NUMBERS, Pass, Reads, numbers_read
 from mmt.torch_side.leaves import LEAVES
 from mmt.torch_side.structure import TensorSpec, TraceNode, UnsupportedFunction, dtype_name
@@ -193,7 +189,7 @@ class Recorder(TorchFunctionMode):
 
     def unsupported(self, function: str, reason: str = "has no canonical form") -> None:
         """Raises UnsupportedFunction for the line of the model that is running."""
-        raise UnsupportedFunction(function, _place(), reason)
+        raise UnsupportedFunction(function, calls.place(), reason)
 
     def _run(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         if self.real:
@@ -268,11 +264,11 @@ class Recorder(TorchFunctionMode):
         handler = functions.handler_of_operator(func)  # torch.ops.aten.relu is torch.relu
         if handler is not None:
             return handler(self, *args, **kwargs)
-        opened = _opened(func)
+        opened = calls.opened(func)
         if opened is not None:
             return self.redo(opened, *args, **kwargs)
         if not self._allow_unknown:
-            self.unsupported(_function_name(func))
+            self.unsupported(calls.function_name(func))
         return self._record_unknown(func, args, kwargs)
 
     def _record_unknown(self, func: Callable, args: tuple, kwargs: dict) -> Any:
@@ -280,42 +276,36 @@ class Recorder(TorchFunctionMode):
         self.call = (func, args, kwargs)
         self.inplace = functions.changes_in_place(func)
         arguments = {"arguments": structure.describe((args, kwargs))}
-        return self.emit(_function_name(func), structure.flatten((args, kwargs), Tensor), arguments)
+        return self.emit(calls.function_name(func), structure.flatten((args, kwargs), Tensor), arguments)
 
     # --- modules --------------------------------------------------------------------------------------------------
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Functions and module calls of this thread come here while this lasts."""
-        thread = threading.get_ident()
-        outer = nn.Module.__call__
-
-        def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != thread:
-                return outer(module, *args, **kwargs)
-            with _unwatched():
-                result = self._closed_or_leaf(module, args, kwargs)
-                if result is NotImplemented and isinstance(module, torch.jit.ScriptModule):
-                    self.unsupported(f"script module {self._name(module)!r}", "cannot be looked into")
-            if type(module).__name__ == "OptimizedModule":  # what torch.compile gives
-                return module._orig_mod(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-            inside, self.module = self.module, self._name(module)
-            try:
-                return outer(module, *args, **kwargs)
-            finally:
-                self.module = inside
-
-        nn.Module.__call__ = call
         read_before = len(numbers_read)
         try:
-            with self:
+            with calls.modules_to(self.call_module), self:
                 yield
         finally:
-            nn.Module.__call__ = outer
             if len(numbers_read) > read_before:
                 self.numbers_matter = True
                 numbers_read.clear()
+
+    def call_module(self, outer: Callable, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        """A module is called; `outer` would do it."""
+        with _unwatched():
+            result = self._closed_or_leaf(module, args, kwargs)
+            if result is NotImplemented and isinstance(module, torch.jit.ScriptModule):
+                self.unsupported(f"script module {self._name(module)!r}", "cannot be looked into")
+        if type(module).__name__ == "OptimizedModule":  # what torch.compile gives
+            return module._orig_mod(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+        inside, self.module = self.module, self._name(module)
+        try:
+            return outer(module, *args, **kwargs)
+        finally:
+            self.module = inside
 
     def _name(self, module: nn.Module) -> str:
         name = self._names.get(id(module))
@@ -364,44 +354,3 @@ class Recorder(TorchFunctionMode):
             TraceNode("operator", operator.name, name, operator.fingerprint, inputs, arguments, outputs, call)
         )
         return result
-
-
-def _function_name(func: Callable) -> str:
-    return resolve_name(func) or getattr(func, "__qualname__", None) or str(func)
-
-
-_INSIDE = ("/torch/", "/mmt/torch_side/")
-
-
-def _place() -> str:
-    """File and line of the innermost frame that belongs to the model."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        path = frame.f_code.co_filename
-        if not any(part in path for part in _INSIDE) and not path.startswith("<"):
-            return f"{path}:{frame.f_lineno}"
-        frame = frame.f_back
-    return "inside torch"
-
-
-def _nothing_overrides(*_: Any) -> bool:
-    return False
-
-
-@lru_cache(maxsize=512)
-def _opened(func: Callable) -> Callable | None:
-    """A function that torch implements in Python, so that the functions that it calls are recorded in its place:
-    the same code, without the check that would call the recorder with the function itself again."""
-    if not isinstance(func, FunctionType) or not func.__module__.startswith("torch.") or func.__closure__:
-        return None
-    checks = [name for name in func.__code__.co_names if name.startswith("has_torch_function")]
-    if not checks:
-        return None
-    opened = FunctionType(
-        func.__code__,
-        {**func.__globals__, **dict.fromkeys(checks, _nothing_overrides)},
-        func.__name__,
-        func.__defaults__,
-    )
-    opened.__kwdefaults__ = func.__kwdefaults__
-    return opened

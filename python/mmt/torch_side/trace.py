@@ -129,17 +129,21 @@ def trace(
     allow_unknown: bool = False,
     real: bool = False,
     seed: int = 0,
+    without_numbers: bool = False,
 ) -> Trace:
     """Records what `model(*inputs, **kwargs)` calls.
 
     `inputs` and `kwargs` hold TensorSpec where the model takes tensors (also nested in tuples, lists and dicts);
     everything else is passed as it is. `closed`: see docs/tracing.md. `allow_unknown`: record functions without a
     canonical form under their torch names. `real`: use real tensors at once; their values come from `seed`.
+    `without_numbers`: use no real tensors, also where the model asks for numbers (it raises what torch says then).
 
     Raises UnsupportedFunction, or whatever the model itself raises for these inputs.
     """
     if real:
         return _record(model, inputs, kwargs or {}, closed, allow_unknown, seed, "asked for")
+    if without_numbers:
+        return _record(model, inputs, kwargs or {}, closed, allow_unknown, None, "")
     try:
         return _record(model, inputs, kwargs or {}, closed, allow_unknown, None, "")
     except UnsupportedFunction:

@@ -35,6 +35,13 @@ def seed_weights(module: torch.nn.Module, identity: str) -> None:
                 _fill(buffer, kind, _generator(identity, name))
 
 
+def seeded(tensor: torch.Tensor, name: str, identity: str) -> torch.Tensor:
+    """What `seed_weights` puts into the parameter or statistic of this name, as a new tensor in memory."""
+    values = torch.empty(tensor.shape, dtype=tensor.dtype)
+    _fill(values, name.rpartition(".")[2], _generator(identity, name))
+    return values
+
+
 def _generator(identity: str, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(f"{identity}/{name}"))
 
