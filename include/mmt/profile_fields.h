@@ -69,41 +69,26 @@ struct FieldList<PortDesc> {
 template <>
 struct FieldList<KernelProfile> {
   static constexpr auto fields = std::make_tuple(
-      Field{"key", "", "identity of the kernel", [](auto& k) -> auto& { return k.kernel.signature.key;
-}
-}  // namespace mmt
-, Field{"type", "", "the engine's type name", [](auto& k) -> auto& {return k.kernel.signature.type;
-}
-}
-, Field{"attributes", "", "what else decides its time", [](auto& k) -> auto& {return k.kernel.signature.attributes;
-}
-}
-, Field{"text", "", "the signature for people", [](auto& k) -> auto& {return k.kernel.signature.text;
-}
-}
-, Field{"weight_bytes", "bytes", "constants read", [](auto& k) -> auto& {return k.kernel.signature.weight_bytes;
-}
-}
-, Field{"input_bytes", "bytes", "activations read", [](auto& k) -> auto& {return k.kernel.signature.input_bytes;
-}
-}
-, Field{"output_bytes", "bytes", "activations written", [](auto& k) -> auto& {return k.kernel.signature.output_bytes;
-}
-}
-, Field{"role", "", "part of the kernel in the model", [](auto& k) -> auto& {return k.kernel.role;
-}
-}
-, Field{"port", "", "input or output that a conversion belongs to, -1 for none",
-        [](auto& k) -> auto& {return k.kernel.port;
-}
-}
-, Field{"tensors", "", "numbers of the tensors that it reads and writes", [](auto& k) -> auto& {return k.kernel.tensors;
-}
-},
+      Field{"key", "", "identity of the kernel", [](auto& k) -> decltype(auto) { return (k.kernel.signature.key); }},
+      Field{"type", "", "the engine's type name", [](auto& k) -> decltype(auto) { return (k.kernel.signature.type); }},
+      Field{"attributes", "", "what else decides its time",
+            [](auto& k) -> decltype(auto) { return (k.kernel.signature.attributes); }},
+      Field{"text", "", "the signature for people",
+            [](auto& k) -> decltype(auto) { return (k.kernel.signature.text); }},
+      Field{"weight_bytes", "bytes", "constants read",
+            [](auto& k) -> decltype(auto) { return (k.kernel.signature.weight_bytes); }},
+      Field{"input_bytes", "bytes", "activations read",
+            [](auto& k) -> decltype(auto) { return (k.kernel.signature.input_bytes); }},
+      Field{"output_bytes", "bytes", "activations written",
+            [](auto& k) -> decltype(auto) { return (k.kernel.signature.output_bytes); }},
+      Field{"role", "", "part of the kernel in the model", [](auto& k) -> decltype(auto) { return (k.kernel.role); }},
+      Field{"port", "", "input or output that a conversion belongs to, -1 for none",
+            [](auto& k) -> decltype(auto) { return (k.kernel.port); }},
+      Field{"tensors", "", "numbers of the tensors that it reads and writes",
+            [](auto& k) -> decltype(auto) { return (k.kernel.tensors); }},
       Field{"cold", "", "first runs after other models' runs", &KernelProfile::cold},
       Field{"hot", "", "runs right after a run of the same model", &KernelProfile::hot});
-}
-;
+};
 
 template <>
 struct FieldList<ModelProfile> {
@@ -131,55 +116,31 @@ struct FieldList<ModelProfile> {
 template <>
 struct FieldList<Provenance> {
   static constexpr auto fields = std::make_tuple(
-      Field{"device", "", "host or device name", &Provenance::device},
-      Field{"cpu", "", "CPU model", &Provenance::cpu},
+      Field{"device", "", "host or device name", &Provenance::device}, Field{"cpu", "", "CPU model", &Provenance::cpu},
       Field{"os", "", "operating system", &Provenance::os},
       Field{"cpus_online", "", "processors in use by the system", &Provenance::cpus_online},
       Field{"l1d_bytes", "bytes", "level-1 data cache", &Provenance::l1d_bytes},
       Field{"l2_bytes", "bytes", "level-2 cache", &Provenance::l2_bytes},
       Field{"l3_bytes", "bytes", "level-3 cache", &Provenance::l3_bytes},
       Field{"governor", "", "frequency governor, empty where unreadable", &Provenance::governor},
-      Field{"engine", "", "engine", [](auto& p) -> auto& { return p.facts.name;
-}
-}
-, Field{"engine_version", "", "engine version", [](auto& p) -> auto& {return p.facts.version;
-}
-}
-, Field{"engine_build", "", "engine build", [](auto& p) -> auto& {return p.facts.build;
-}
-}
-, Field{"backend", "", "effective backend", [](auto& p) -> auto& {return p.facts.backend;
-}
-}
-, Field{"threads", "", "effective number of threads", [](auto& p) -> auto& {return p.facts.threads;
-}
-}
-, Field{"per_kernel", "", "the engine gives times per kernel", [](auto& p) -> auto& {return p.facts.per_kernel;
-}
-}
-, Field{"asked_backend", "", "backend asked for", [](auto& p) -> auto& {return p.config.backend;
-}
-}
-, Field{"asked_threads", "", "threads asked for", [](auto& p) -> auto& {return p.config.threads;
-}
-}
-, Field{"precision", "", "precision mode", [](auto& p) -> auto& {return p.config.precision;
-}
-}
-, Field{"memory", "", "memory mode", [](auto& p) -> auto& {return p.config.memory;
-}
-}
-, Field{"power", "", "power mode", [](auto& p) -> auto& {return p.config.power;
-}
-}
-, Field{"cpus", "", "processors that the engine was bound to", [](auto& p) -> auto& {return p.config.cpus;
-}
-},
+      Field{"engine", "", "engine", [](auto& p) -> decltype(auto) { return (p.facts.name); }},
+      Field{"engine_version", "", "engine version", [](auto& p) -> decltype(auto) { return (p.facts.version); }},
+      Field{"engine_build", "", "engine build", [](auto& p) -> decltype(auto) { return (p.facts.build); }},
+      Field{"backend", "", "effective backend", [](auto& p) -> decltype(auto) { return (p.facts.backend); }},
+      Field{"threads", "", "effective number of threads", [](auto& p) -> decltype(auto) { return (p.facts.threads); }},
+      Field{"per_kernel", "", "the engine gives times per kernel",
+            [](auto& p) -> decltype(auto) { return (p.facts.per_kernel); }},
+      Field{"asked_backend", "", "backend asked for", [](auto& p) -> decltype(auto) { return (p.config.backend); }},
+      Field{"asked_threads", "", "threads asked for", [](auto& p) -> decltype(auto) { return (p.config.threads); }},
+      Field{"precision", "", "precision mode", [](auto& p) -> decltype(auto) { return (p.config.precision); }},
+      Field{"memory", "", "memory mode", [](auto& p) -> decltype(auto) { return (p.config.memory); }},
+      Field{"power", "", "power mode", [](auto& p) -> decltype(auto) { return (p.config.power); }},
+      Field{"cpus", "", "processors that the engine was bound to",
+            [](auto& p) -> decltype(auto) { return (p.config.cpus); }},
       Field{"mmt_version", "", "version of the program that measured", &Provenance::mmt_version},
       Field{"started_at", "", "UTC, ISO 8601", &Provenance::started_at},
       Field{"seed", "", "seed of orders and inputs", &Provenance::seed});
-}
-;
+};
 
 /// Calls `visit(field)` for every field of T, in the list's order.
 template <class T, class Visit>

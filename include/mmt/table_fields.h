@@ -9,24 +9,12 @@ namespace mmt {
 
 /// What a kernel is. For every structure with these members (KernelSignature, KernelRow).
 inline constexpr auto kKernelIdentityFields = std::make_tuple(
-    Field{"type", "", "the engine's type name", [](auto& k) -> auto& { return k.type;
-}  // namespace mmt
-}
-, Field{"attributes", "", "what else decides its time", [](auto& k) -> auto& {return k.attributes;
-}
-}
-, Field{"text", "", "the signature for people", [](auto& k) -> auto& {return k.text;
-}
-}
-, Field{"weight_bytes", "bytes", "constants read", [](auto& k) -> auto& {return k.weight_bytes;
-}
-}
-, Field{"input_bytes", "bytes", "activations read", [](auto& k) -> auto& {return k.input_bytes;
-}
-}
-, Field{"output_bytes", "bytes", "activations written", [](auto& k) -> auto& {return k.output_bytes;
-}
-});
+    Field{"type", "", "the engine's type name", [](auto& k) -> decltype(auto) { return (k.type); }},
+    Field{"attributes", "", "what else decides its time", [](auto& k) -> decltype(auto) { return (k.attributes); }},
+    Field{"text", "", "the signature for people", [](auto& k) -> decltype(auto) { return (k.text); }},
+    Field{"weight_bytes", "bytes", "constants read", [](auto& k) -> decltype(auto) { return (k.weight_bytes); }},
+    Field{"input_bytes", "bytes", "activations read", [](auto& k) -> decltype(auto) { return (k.input_bytes); }},
+    Field{"output_bytes", "bytes", "activations written", [](auto& k) -> decltype(auto) { return (k.output_bytes); }});
 
 /// What a kernel costs under one configuration.
 inline constexpr auto kKernelCostFields = std::make_tuple(
@@ -60,17 +48,11 @@ inline constexpr auto kConfigFitFields = std::make_tuple(
           &ConfigRow::cold_kernel_overhead_us},
     Field{"overhead_residual", "", "median relative residual of that fit", &ConfigRow::overhead_residual},
     Field{"cache_bytes", "bytes", "touched by chains of operators, by point",
-          [](auto& row) -> auto& { return row.cache.bytes;
-}
-}
-, Field{"cache_extra_us", "us", "what chained runs took beyond hot ones, by point",
-        [](auto& row) -> auto& {return row.cache.extra_us;
-}
-}
-, Field{"cache_cold_extra_us", "us", "what cold runs of the same kernels take beyond hot ones, by point",
-        [](auto& row) -> auto& {return row.cache.cold_extra_us;
-}
-},
+          [](auto& row) -> decltype(auto) { return (row.cache.bytes); }},
+    Field{"cache_extra_us", "us", "what chained runs took beyond hot ones, by point",
+          [](auto& row) -> decltype(auto) { return (row.cache.extra_us); }},
+    Field{"cache_cold_extra_us", "us", "what cold runs of the same kernels take beyond hot ones, by point",
+          [](auto& row) -> decltype(auto) { return (row.cache.cold_extra_us); }},
     Field{"operators", "", "measured operators", &ConfigRow::operators},
     Field{"kernels", "", "kernels with a cost", &ConfigRow::kernels});
 
