@@ -34,7 +34,8 @@ def plan_json(path: str | os.PathLike[str], shapes: list[list[int]], table: Any)
 def _plan(path: Path, shapes: list[list[int]], table: Any) -> str:
     engine = table_engine(table)
     try:
-        return _core.predict.exact_plan_json(engine, str(path), shapes)
+        # The engine's worker has a working directory of its own.
+        return _core.predict.exact_plan_json(engine, str(path.resolve()), shapes)
     except _core.MmtError as error:
         if error.code not in ("crashed", "timeout"):
             raise

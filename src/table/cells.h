@@ -106,15 +106,9 @@ static_assert(std::get<0>(kMeasurementFields).name == "context");
 
 /// Fields of a kernel inside an operator.
 inline constexpr auto kOperatorKernelFields =
-    std::make_tuple(Field{"role", "", "", [](auto& k) -> auto& { return k.kernel.role;
-}  // namespace mmt::table
-}
-, Field{"port", "", "", [](auto& k) -> auto& {return k.kernel.port;
-}
-}
-, Field{"tensors", "", "", [](auto& k) -> auto& {return k.kernel.tensors;
-}
-},
+    std::make_tuple(Field{"role", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.role); }},
+                    Field{"port", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.port); }},
+                    Field{"tensors", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.tensors); }},
                     Field{"cold", "", "", &KernelProfile::cold}, Field{"hot", "", "", &KernelProfile::hot});
 
 }  // namespace mmt::table
