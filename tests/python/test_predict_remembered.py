@@ -250,3 +250,12 @@ def test_answers_of_a_space_say_whether_they_are_complete(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(space.sample(50, budget_us=float(latencies[-1]))) == 50
+
+
+def test_a_removed_hook_of_all_modules_leaves_no_trace(table, walks):
+    from torch.nn.modules.module import register_module_forward_hook
+
+    handle = register_module_forward_hook(lambda module, inputs, kwargs, output: None, with_kwargs=True)
+    assert Fingerprints().structure(Block()) is None
+    handle.remove()
+    assert Fingerprints().structure(Block()) is not None

@@ -121,7 +121,7 @@ class Fingerprints:
         The first question to this object.
         """
         configuration = self.configuration(model)
-        if self._hooked or torch.nn.modules.module._has_any_global_hook():
+        if self._hooked or _has_global_hooks():
             return None
         return f"{configuration}{self._shared}" if self._shared else configuration
 
@@ -207,6 +207,15 @@ def _tensors(tensors: dict[str, torch.Tensor | None]) -> tuple[Any, ...] | None:
                       for name, tensor in tensors.items()])
     except RuntimeError:  # a lazy module's parameter has no shape yet
         return tuple((name, tensor if tensor is None else tensor_text(tensor)) for name, tensor in tensors.items())
+
+
+def _has_global_hooks() -> bool:
+    """Whether a hook of all modules may do anything in a forward pass.
+
+    PyTorch keeps marks of hooks with keyword arguments after these were removed, so its own answer stays true for ever.
+    """
+    module = torch.nn.modules.module
+    return bool(module._global_forward_pre_hooks or module._global_forward_hooks)
 
 
 def _trim(memory: dict[Any, Any]) -> None:
