@@ -6,6 +6,7 @@ from typing import Any
 
 TITLES = {
     "predict": "Predicting one model",
+    "model": "Size of the model",
     "table": "Size of the table",
     "space": "Search spaces",
     "generate": "Generating",
