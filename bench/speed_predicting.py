@@ -159,7 +159,7 @@ def model_size() -> Lines:
     classic = tables.classic_table("resnet", folder)
     lines: Lines = []
     first = 0.0
-    for blocks in (4, 8, 16, 32, 64, 128):
+    for blocks in (4, 16, 64):
         model = tables.deep_resnet(blocks)
         cold, old = [], []
         for _ in range(REPETITIONS):
