@@ -6,6 +6,7 @@ from typing import Any
 
 TITLES = {
     "predict": "Predicting one model",
+    "model": "Size of the model",
     "table": "Size of the table",
     "space": "Search spaces",
     "generate": "Generating",
@@ -18,8 +19,8 @@ _HEAD = """# Performance
 Made by `make bench`; the figures are those of its last run, one core unless a line says otherwise. The classic way
 ([bench/classic](../bench/classic/__init__.py)) is a small reconstruction of how such tools work: PyTorch's exporter and
 a converter for each operator, a process with 100 runs for each operator, a full forward pass and a look-up by printed
-text for each prediction. Both sides run in turns in one process; "±" is how far two repetitions are apart. A missed
-target is marked.
+text for each prediction. Both sides run in turns in one process; "±" is how far two repetitions are apart (empty
+where there was one). A missed target is marked.
 
 A prediction reads the rows that it names, whatever else the table holds. What is known of a model is remembered by its
 structure (attributes, children, shapes, code of its classes), so that a model that was seen is looked at but not walked
@@ -46,7 +47,8 @@ def _row(line: dict[str, Any]) -> str:
     classic = f"{_number(line['classic'])} {line['unit']}" if "classic" in line else ""
     ratio = f"{_number(line['ratio'])} x" if "ratio" in line else ""
     met = {None: "", True: "yes", False: "**missed**"}[line["met"]]
-    cells = (line["what"], f"{_number(line['value'])} {line['unit']}", f"{line['spread_pct']:.0f} %", classic, ratio,
+    spread = f"{line['spread_pct']:.0f} %" if line["spread_pct"] else ""  # measured once
+    cells = (line["what"], f"{_number(line['value'])} {line['unit']}", spread, classic, ratio,
              line["target"], met, line["note"])  # fmt: skip
     return "| " + " | ".join(cells) + " |"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from classic.predict import Row
 
 import mmt.predict
@@ -58,6 +59,17 @@ def random_models(name: str, count: int, seed: int) -> list[Any]:
         space.build({slot: generator.choice(choices) for slot, choices in space.SLOTS.items()}).eval()
         for _ in range(count)
     ]
+
+
+def deep_resnet(blocks: int) -> torch.nn.Module:
+    """A ResNet of `blocks` blocks (at least 4), most of them in its first stage, with kernels in turn."""
+    example_space("resnet")
+    from resnet18 import ResNetBasicBlock, ResNetHead, ResNetStem
+
+    kernels = [(3, 5, 7)[number % 3] for number in range(blocks)]
+    wide = [ResNetBasicBlock(64 << i, 128 << i, 2, 3) for i in range(3)]
+    same = [ResNetBasicBlock(64, 64, 1, kernel) for kernel in kernels[3:]]
+    return torch.nn.Sequential(ResNetStem(), *same, *wide, ResNetHead(512)).eval()
 
 
 def classic_table(name: str, folder: Path, rows: int = 0) -> list[Row]:

@@ -1,0 +1,214 @@
+"""Making tables: generating and metering."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import speed_tables as tables
+from classic.generate import generate as classic_generate
+from classic.meter import meter as classic_meter
+from speed_lines import REPETITIONS, Lines, line, seconds
+
+import mmt
+from mmt.converter import generate_ops_list
+from mmt.manifest import Manifest, read_manifest, write_manifest
+from mmt.meter import meter_ops
+from mmt.predict import predict
+from mmt.torch_side.build import export_contexts
+from mmt.torch_side.operators import GenerateReport
+
+ROOT, WORK, SHAPE = tables.ROOT, tables.WORK, tables.SHAPE
+
+PLAIN_OPERATORS = """torch.nn:
+  Conv2d:
+    in_channels: [16, 24, 32, 48, 64, 96]
+    input_shape: [[1, 16, 28, 28], [1, 24, 28, 28], [1, 32, 28, 28], [1, 48, 28, 28], [1, 64, 28, 28], [1, 96, 28, 28]]
+    out_channels: [16, 32, 64]
+    kernel_size: [1, 3, 5]
+    padding: 2
+  BatchNorm2d:
+    num_features: [16, 24, 32, 48, 64, 96]
+    input_shape: [[1, 16, 28, 28], [1, 24, 28, 28], [1, 32, 28, 28], [1, 48, 28, 28], [1, 64, 28, 28], [1, 96, 28, 28]]
+  Linear:
+    in_features: [64, 128, 256, 512]
+    input_shape: [[1, 64], [1, 128], [1, 256], [1, 512]]
+    out_features: [10, 100, 200, 400, 600, 800, 1000]
+  ReLU:
+    no_params: true
+    input_shape: [[1, 16, 28, 28], [1, 24, 28, 28], [1, 32, 28, 28], [1, 48, 28, 28], [1, 64, 28, 28], [1, 96, 28, 28]]
+  MaxPool2d:
+    kernel_size: [2, 2, 2, 2, 2, 2]
+    input_shape: [[1, 16, 28, 28], [1, 24, 28, 28], [1, 32, 28, 28], [1, 48, 28, 28], [1, 64, 28, 28], [1, 96, 28, 28]]
+"""
+
+
+def generating() -> Lines:
+    """Operators to .mnn files; each of ours in both contexts, the classic ones in one. All on one core, but for a line
+    that says otherwise."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    plain = WORK / "plain.yaml"
+    plain.write_text(PLAIN_OPERATORS, encoding="utf-8")
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        lines = _example("plain layers", plain, 12, 100)
+        lines += _example("MobileNetV3 blocks", ROOT / "examples/mobilenetv3/ops.yaml", 6, 0)
+        lines += _growth(plain)
+    finally:
+        os.sched_setaffinity(0, cores)
+    command = [_whole_command(plain) for _ in range(REPETITIONS)]
+    lines.append(line(f"the whole command `mmt generate` for 100 plain layers, {len(cores)} cores", command, "s",
+                      note="loading PyTorch included"))
+    return [*lines, *_fallbacks()]
+
+
+def _example(title: str, path: Path, sample: int, target: float) -> Lines:
+    listed = list(mmt.space.resolve(mmt.space.load(path), path.parent).operators())
+    chosen = [(operator.build(), operator.input_shapes) for operator in listed[:: max(1, len(listed) // sample)]]
+    ours, old, with_process, report = [], [], [], None
+    for _ in range(REPETITIONS):
+        report = _generated(path)
+        ours.append(1e3 * report.seconds / max(1, report.new))
+        folder = _empty("classic")
+        start = time.perf_counter()
+        for number, (module, shapes) in enumerate(chosen):
+            classic_generate(module, shapes, folder / f"{number}.mnn")
+        old.append(1e3 * (time.perf_counter() - start) / len(chosen))
+        module, shapes = chosen[0]
+        with_process.append(1e3 * seconds(lambda m=module, s=shapes, f=folder: classic_generate(m, s, f / "p.mnn",
+                                                                                               True)))
+    assert report is not None
+    rate = 1000 / statistics.median(ours)
+    models = sum(1 for _ in (WORK / "generated" / "models").glob("*.mnn"))
+    return [
+        line(f"{title}: `mmt generate` of {report.new}, one worker and its start included, per operator", ours, "ms",
+             target=f"{target:g} operators/s" if target else "", met=rate >= target if target else None, classic=old,
+             least_ratio=10 if target else 0,
+             note=f"{rate:.0f} operators/s, {models} models; classic: the plain context only"),
+        line(f"{title}: the same against a converter process for each operator, per operator", ours, "ms",
+             classic=with_process, least_ratio=10 if target else 0, note="classic: the first operator"),
+    ]
+
+
+def _generated(path: Path) -> GenerateReport:
+    return generate_ops_list(path, _empty("generated"), workers=1)
+
+
+def _empty(name: str) -> Path:
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _growth(plain: Path) -> Lines:
+    """How the time grows with the number of operators."""
+    lines: Lines = []
+    first = 0.0
+    for count in (25, 100, 400, 1600):
+        path = WORK / f"linear_{count}.yaml"
+        widths = ", ".join(str(number + 1) for number in range(count))
+        path.write_text("torch.nn:\n  Linear:\n    in_features: [16]\n    input_shape: [[1, 16]]\n"
+                        f"    out_features: [{widths}]\n", encoding="utf-8")  # fmt: skip
+        took = [_generated(path).seconds for _ in range(REPETITIONS)]
+        each = 1e3 * statistics.median(took) / count
+        first = first or each
+        lines.append(line(f"{count:,} linear layers, one worker and its start included", took, "s",
+                          note=f"{each:.2f} ms each"))
+    again = [seconds(lambda: generate_ops_list(path, WORK / "generated", workers=1)) for _ in range(REPETITIONS)]
+    lines.append(line(f"{count:,} linear layers that are there already", again, "s"))
+    return lines
+
+
+def _whole_command(plain: Path) -> float:
+    folder = _empty("command")
+    command = [sys.executable, "-m", "mmt", "generate", str(plain), str(folder)]
+    return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+
+
+def _fallbacks() -> Lines:
+    """How many need PyTorch's exporter: operators of the examples, and whole models, one of each family of the zoo."""
+    from zoo import families
+
+    operators, models, reasons = [], [], []
+    for name in ("mobilenetv3", "resnet", "torch_nn"):
+        path = ROOT / "examples" / name / "ops.yaml"
+        for operator in mmt.space.resolve(mmt.space.load(path), path.parent).operators():
+            try:
+                module = operator.build().eval()
+            except ValueError:  # a combination that the example's space drops
+                continue
+            operators.append(export_contexts(module, operator.input_shapes, ("plain",), last_resort=False)[2])
+    for name, variants in families().items():
+        inputs = list(zip([one.shape for one in variants[0].inputs], variants[0].input_dtypes, strict=True))
+        reason = export_contexts(variants[0].build(), inputs, ("plain",), last_resort=False)[2]
+        models.append(reason)
+        reasons += [f"{name}: {reason}"] if reason else []
+    return [
+        line("share of the examples' operators that need PyTorch's exporter",
+             [100 * sum(map(bool, operators)) / len(operators)], "%", note=f"of {len(operators)}"),
+        line("share of whole models that need it, one of each family of the zoo",
+             [100 * sum(map(bool, models)) / len(models)], "%",
+             note="; ".join([f"of {len(models)}", *reasons]).replace("|", "/")),
+    ]
+
+
+def metering() -> Lines:
+    """The MobileNetV3 operators, one thread."""
+    source = tables.example_folder("mobilenetv3")
+    folder = WORK / "metered"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("latency.*"))
+    files = sorted(path for path in (folder / "models").glob("*.mnn") if ".packed" not in path.name)
+    chosen = files[:: max(1, len(files) // 8)]
+    old = [seconds(lambda path=path: classic_meter(path)) for path in chosen]
+    one_by_one = statistics.mean(old) * len(files)
+    report = meter_ops(folder, budget="60s")
+    models = tables.random_models("mobilenetv3", 20, seed=11)
+    full = [predict(model, str(folder), SHAPE).latency_us for model in models]
+    lines = [
+        line(f"{report.measured} models of 110 operators, at most 100 samples each, --budget 60s", [report.wall_s], "s",
+             target="60 s", met=report.wall_s <= 61, classic=[one_by_one], least_ratio=3,
+             note=f"{report.rounds} rounds; classic: 100 runs of each operator in a process of its own, plain context "
+                  f"only, extrapolated from {len(chosen)} operators" + ("; the budget ended the run" if
+                                                                          report.budget_ended else "")),
+        line("share of that time inside the engine", [100 * report.engine_share], "%", target="85 %",
+             met=report.engine_share >= 0.85),
+        line("kernels that were measured already as part of another operator",
+             [100 * report.kernels_shared / max(1, report.kernels_total)], "%",
+             note=f"{report.kernels_shared} of {report.kernels_total}"),
+    ]
+    for name in ("latency.jsonl", "latency.db"):
+        (folder / name).unlink(missing_ok=True)
+    short = meter_ops(folder, budget="30s")
+    quick = [predict(model, str(folder), SHAPE).latency_us for model in models]
+    away = 100 * float(np.mean(np.abs(np.array(quick) / np.array(full) - 1)))
+    lines.append(line("--budget 30s: mean difference of 20 predictions from those of the 60 s table", [away], "%",
+                      note=f"took {short.wall_s:.1f} s; differences of the machine's speed between the runs included"))
+    return lines
+
+
+def metering_growth() -> Lines:
+    """How the time to meter grows with the number of operators."""
+    source = tables.example_folder("mobilenetv3")
+    manifest = read_manifest(source)
+    lines: Lines = []
+    for count in (14, 28, 55, 110):
+        folder = _empty(f"metered_{count}")
+        (folder / "models").mkdir()
+        chosen = dict(list(manifest.entries.items())[:count])
+        for entry in chosen.values():
+            for model in entry["models"]:
+                shutil.copy(source / model["file"], folder / model["file"])
+        write_manifest(Manifest(folder, manifest.converter, chosen))
+        took = meter_ops(folder, times=10).wall_s
+        lines.append(line(f"metering the first {count} operators, 10 samples each", [took], "s",
+                          note=f"{1e3 * took / count:.1f} ms per operator"))
+    return lines

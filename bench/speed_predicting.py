@@ -1,0 +1,237 @@
+"""Predicting: one model, from small and large tables, of few and many blocks; whole search spaces."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import speed_tables as tables
+import torch
+from classic.predict import predict as classic_predict
+from speed_lines import REPETITIONS, Lines, line, seconds
+
+import mmt
+from mmt.predict import LatencyTable, predict
+from mmt.space_eval import LatencySpace
+
+ROOT, WORK, SHAPE = tables.ROOT, tables.WORK, tables.SHAPE
+EXAMPLES = {"mobilenetv3": "MobileNetV3-small", "resnet": "ResNet-18"}
+
+
+def predicting() -> Lines:
+    """One model at a time."""
+    lines = []
+    for name, title in EXAMPLES.items():
+        folder = tables.example_folder(name)
+        classic = tables.classic_table(name, folder)
+        models = tables.random_models(name, 12, seed=5)
+        with torch.device("meta"):  # these are never run: no memory for their weights
+            warm_up = tables.random_models(name, 60, seed=6)
+        cold, fresh, seen, old = ([] for _ in range(4))
+        for _ in range(REPETITIONS):
+            times: dict[str, list[float]] = {"cold": [], "old": [], "fresh": [], "seen": []}
+            for model in models:
+                tables.forget()
+                table = LatencyTable.open(str(folder))
+                times["cold"].append(seconds(lambda model=model, table=table: predict(model, table, SHAPE)))
+                times["old"].append(seconds(lambda model=model, rows=classic: classic_predict(model, rows, SHAPE)))
+            tables.forget()
+            for model in warm_up:
+                predict(model, table, SHAPE)
+            times["fresh"] = [seconds(lambda m=model, t=table: predict(m, t, SHAPE)) for model in models]
+            times["seen"] = [seconds(lambda m=model, t=table: predict(m, t, SHAPE)) for model in models]
+            for target, key in ((cold, "cold"), (old, "old"), (fresh, "fresh"), (seen, "seen")):
+                target.append(1e3 * statistics.median(times[key]))
+        lines += [
+            line(f"{title} not seen before, nothing remembered, table just opened", cold, "ms", target="5 ms",
+                 met=statistics.median(cold) <= 5, classic=old, least_ratio=15),
+            line(f"{title}, a new combination of modules that were seen", fresh, "ms", target="1 ms",
+                 met=statistics.median(fresh) <= 1, classic=old),
+            line(f"{title} seen before", seen, "ms", target="1 ms", met=statistics.median(seen) <= 1, classic=old),
+        ]
+    folder = tables.example_folder("mobilenetv3")
+    model = tables.random_models("mobilenetv3", 1, seed=7)[0]
+    for rows in (110, 960):
+        classic = tables.classic_table("mobilenetv3", folder, rows)
+        old = [
+            1e3 * statistics.median(seconds(lambda t=classic: classic_predict(model, t, SHAPE)) for _ in range(5))
+            for _ in range(REPETITIONS)
+        ]
+        lines.append(line(f"the classic way with {rows} operators in its table", old, "ms"))
+    first = [_first_prediction(folder) for _ in range(REPETITIONS)]
+    lines.append(line("first prediction in a process (PyTorch loaded; MMT's modules and table not)", first, "ms"))
+    return lines
+
+
+_FIRST = """
+import sys, time
+sys.path[:0] = sys.argv[2:]
+import torch
+from mobilenetv3 import mobilenet_v3_small
+torch.set_num_threads(1)
+model = mobilenet_v3_small().eval()
+start = time.perf_counter()
+from mmt.predict import predict
+predict(model, sys.argv[1], [1, 3, 224, 224])
+print(1e3 * (time.perf_counter() - start))
+"""
+
+
+def _first_prediction(folder: Path) -> float:
+    command = [sys.executable, "-c", _FIRST, str(folder), str(ROOT / "examples" / "mobilenetv3")]
+    return statistics.median(
+        float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]) for _ in range(3)
+    )
+
+
+def table_size() -> Lines:
+    """The same models from tables of 1,000 to 1,000,000 kernel rows."""
+    folder = tables.example_folder("mobilenetv3")
+    sizes = (1_000, 10_000, 100_000, 1_000_000)
+    folders = {size: tables.grown_table(folder, size) for size in sizes}
+    models = tables.random_models("mobilenetv3", 16, seed=8)
+    cold: dict[int, list[float]] = {size: [] for size in sizes}
+    warm: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(REPETITIONS):
+        times: dict[int, list[float]] = {size: [] for size in sizes}
+        opened = {size: LatencyTable.open(str(path)) for size, path in folders.items()}
+        for number, model in enumerate(models):
+            for size in sizes[number % 4 :] + sizes[: number % 4]:
+                path = folders[size]
+                tables.forget()
+                fresh = LatencyTable.open(str(path))
+                times[size].append(seconds(lambda m=model, t=fresh: predict(m, t, SHAPE)))
+        for size in sizes:
+            cold[size].append(1e3 * statistics.median(times[size]))
+        again: dict[int, list[float]] = {size: [] for size in sizes}
+        for table in opened.values():
+            for model in models:
+                predict(model, table, SHAPE)
+        for number, model in enumerate(models):
+            for size in sizes[number % 4 :] + sizes[: number % 4]:
+                mmt.predict._results.clear()
+                again[size].append(seconds(lambda m=model, t=opened[size]: predict(m, t, SHAPE)))
+        for size in sizes:
+            warm[size].append(1e3 * statistics.median(again[size]))
+    lines = []
+    for kind, found in (("nothing remembered", cold), ("modules seen", warm)):
+        for size in sizes:
+            growth = statistics.median(found[size]) / statistics.median(found[sizes[0]])
+            lines.append(line(f"MobileNetV3-small, {kind}, {size:,} kernel rows", found[size], "ms",
+                              target="" if size == sizes[0] else "within 10 % of 1,000 rows",
+                              met=None if size == sizes[0] else growth <= 1.1,
+                              note=f"{growth:.2f} of the time with 1,000 rows"))
+    large = folders[sizes[-1]]
+    opening = [1e3 * statistics.median(seconds(lambda: LatencyTable.open(str(large))) for _ in range(20))
+               for _ in range(REPETITIONS)]  # fmt: skip
+    lines.append(line("opening the table of 100,000 operators and 1,000,000 kernels", opening, "ms", target="50 ms",
+                      met=max(opening) <= 50))
+    command = [sys.executable, "-c", _MEMORY, str(large)]
+    grown = [float(subprocess.run(command, check=True, capture_output=True, text=True).stdout) for _ in range(2)]
+    lines.append(line("memory that all rows of 1,000,000 take when each was asked for once", grown, "MiB",
+                      target="300 MiB", met=max(grown) <= 300))
+    return lines
+
+
+_MEMORY = """
+import sqlite3, sys
+from mmt.predict import LatencyTable
+def resident():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1]) / 1024
+database = sqlite3.connect(f"file:{sys.argv[1]}/latency.db?immutable=1", uri=True)
+keys = database.execute("SELECT lower(hex(key)) FROM kernel")
+before = resident()
+table = LatencyTable.open(sys.argv[1])
+for (key,) in keys:
+    table.find_kernel(key)
+print(resident() - before)
+"""
+
+
+def model_size() -> Lines:
+    """ResNets of few and many blocks."""
+    folder = tables.example_folder("resnet")
+    classic = tables.classic_table("resnet", folder)
+    lines: Lines = []
+    first = 0.0
+    for blocks in (4, 16, 64):
+        model = tables.deep_resnet(blocks)
+        cold, old = [], []
+        for _ in range(REPETITIONS):
+            times = []
+            for _ in range(7):
+                tables.forget()
+                table = LatencyTable.open(str(folder))
+                times.append(seconds(lambda m=model, t=table: predict(m, t, SHAPE)))
+            cold.append(1e3 * statistics.median(times))
+            old.append(1e3 * min(seconds(lambda m=model: classic_predict(m, classic, SHAPE)) for _ in range(2)))
+        each = statistics.median(cold) / blocks
+        first = first or each
+        lines.append(line(f"ResNet of {blocks} blocks, nothing remembered, table just opened", cold, "ms", classic=old,
+                          note=f"{each:.2f} ms per block, {each / first:.2f} of that with 4 blocks"))
+    return lines
+
+
+def spaces() -> Lines:
+    """Search spaces as arrays."""
+    lines = []
+    resnet, mobile = tables.example_space("resnet"), tables.example_space("mobilenetv3")
+    folders = {name: tables.example_folder(name) for name in EXAMPLES}
+    classic = tables.classic_table("resnet", folders["resnet"])
+    model = tables.random_models("resnet", 1, seed=1)[0]
+    one = [seconds(lambda: classic_predict(model, classic, SHAPE)) for _ in range(3)]
+    compiled = []
+    for _ in range(REPETITIONS):
+        tables.forget()
+        compiled.append(seconds(lambda: LatencySpace(resnet.build, resnet.SLOTS, SHAPE, folders["resnet"])))
+    small = LatencySpace(resnet.build, resnet.SLOTS, SHAPE, folders["resnet"])
+    lines.append(line(f"compiling the ResNet space ({small.models_predicted} models are built and predicted)", compiled,
+                      "s"))
+    every = [1e3 * statistics.median(seconds(small.latencies) for _ in range(20)) for _ in range(REPETITIONS)]
+    lines.append(line("all 6,561 ResNets", every, "ms", target="10 ms", met=max(every) <= 10,
+                      classic=[1e3 * small.size * statistics.median(one)],
+                      note="classic: one forward each, extrapolated from one model"))
+    start = time.perf_counter()
+    large = LatencySpace(mobile.build, mobile.SLOTS, SHAPE, folders["mobilenetv3"])
+    lines.append(line(f"compiling the MobileNetV3 space ({large.models_predicted} models)",
+                      [time.perf_counter() - start], "s"))
+    rows = large.sample(10_000_000, seed=2)
+    many = [statistics.median(seconds(lambda: large.latency_us(rows)) for _ in range(3)) for _ in range(REPETITIONS)]
+    lines.append(line("10,000,000 random MobileNetV3 configurations, one core", many, "s", target="1 s",
+                      met=max(many) <= 1))
+    for title, space, name in (("ResNet-18", small, "resnet"), ("MobileNetV3", large, "mobilenetv3")):
+        some = space.sample(24, seed=3)
+        table = space.table
+        build = (resnet if name == "resnet" else mobile).build
+        built = (build(space.configuration(row)).eval() for row in some)
+        singles = [predict(model, table, SHAPE, exact=False).latency_us for model in built]
+        worst = 100 * float(np.max(np.abs(space.latency_us(some) / np.array(singles) - 1)))
+        lines.append(line(f"{title}: largest difference from single predictions, 24 random ones", [worst], "%",
+                          target="0.1 %", met=worst <= 0.1))
+    budget = float(np.quantile(large.latency_us(rows[:10_000]), 0.01))
+    scores = np.random.default_rng(1).random(1_000_000)
+    for what, work in (
+        ("the 100 fastest of 12^11 networks", lambda: large.fastest(100)),
+        ("all 6,561 ResNets within a budget, sorted", lambda: small.within(1e9)),
+        ("10,000 uniform draws from the fastest 1 %", lambda: large.sample(10_000, budget_us=budget)),
+        ("the Pareto front of 1,000,000 networks", lambda: large.pareto(rows[:1_000_000], scores)),
+    ):
+        lines.append(line(what, [1e3 * statistics.median(seconds(work) for _ in range(3)) for _ in range(REPETITIONS)],
+                          "ms"))
+    configs = [small.configuration(row) for row in small.sample(40, seed=9)]
+    cores = len(os.sched_getaffinity(0))
+    single, several = [], []
+    for _ in range(REPETITIONS):
+        for found, workers in ((single, 1), (several, cores)):
+            tables.forget()
+            found.append(seconds(lambda workers=workers: mmt.predict_many(
+                configs, small.table, SHAPE, build=resnet.build, workers=workers)) / len(configs) * 1e3)
+    lines.append(line(f"predict_many, building included, {cores} processes, per model", several, "ms"))
+    lines.append(line("the same in one process", single, "ms",
+                      note=f"{statistics.median(single) / statistics.median(several):.2f} x the time"))
+    return lines
