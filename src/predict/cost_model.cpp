@@ -16,6 +16,9 @@ constexpr double kTwoSided95 = 1.96;
 constexpr double kOutput = 0.02, kOutputOfConvolution = 1.0, kScratch = 0.3;
 // Activations were written just before: this much of their part is cold nevertheless.
 constexpr double kActivations = 0.1;
+// Weights of convolutions over more than one pixel: from which shares of the largest cache on they leave it by
+// themselves, and the rate up to which they come while the kernel computes.
+constexpr double kFirstStreamed = 1.0 / 8, kAllStreamed = 1.0 / 2, kHiddenBytesPerUs = 2000;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
 constexpr double kFreshOutputs = 0.3;
 // Without chains (mmt/cache_curve.h): cold from a sixth of the largest cache, fully so from its size.
@@ -81,14 +84,22 @@ double CostModel::cold_share(double footprint_bytes) const {
   return left_share;
 }
 
-double CostModel::still_cold(const KernelSignature& kernel) const {
+double CostModel::still_cold(const KernelSignature& kernel, double hot_us) const {
   const KernelBytes bytes = bytes_of(kernel, threads);
   const auto weights = static_cast<double>(bytes.weights);
-  const double outputs =
-      (works_in_scratch(kernel) ? kOutputOfConvolution : kOutput) * static_cast<double>(kernel.output_bytes) +
-      kScratch * static_cast<double>(bytes.scratch);
+  const bool scratch = works_in_scratch(kernel);
+  // What of the weights' part is really paid: nothing where they leave the cache by themselves in hot runs already, and
+  // little where there is much to compute while they are fetched ahead.
+  double paid = weights;
+  if (scratch && weights > 0) {
+    const double first = std::log2(kFirstStreamed * l3_bytes), all = std::log2(kAllStreamed * l3_bytes);
+    paid *= 1.0 - std::clamp((std::log2(weights) - first) / (all - first), 0.0, 1.0);
+    paid *= std::min(1.0, weights / (kHiddenBytesPerUs * std::max(hot_us, 0.1)));
+  }
+  const double outputs = (scratch ? kOutputOfConvolution : kOutput) * static_cast<double>(kernel.output_bytes) +
+                         kScratch * static_cast<double>(bytes.scratch);
   if (weights + outputs <= 0) return 0;
-  return (weights + kActivations * outputs) / (weights + outputs);
+  return (paid + kActivations * outputs) / (weights + outputs);
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {
