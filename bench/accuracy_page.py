@@ -72,9 +72,11 @@ def page(results: dict[str, dict[str, Any]]) -> str:
         "MAPE, bias and max are errors in per cent of the table's predictions, on one scale with the models: operators "
         "stand in every round, and the median ratio of their hot times against the table's (*scale*) is applied, one "
         "number for all models of a set. *Raw*: MAPE of the table as it was metered, before the models. *Fresh*: MAPE "
-        "of predictions from the operators' times in the rounds themselves. *Floor*: the same statistics between the even "
+        "of predictions from the operators' times in the rounds themselves. *Floor*: the "
+        "same statistics between the even "
         "and the odd rounds of the measured models. *Inside*: share of the models in their 95 % interval. A target "
-        "counts as met where the figure is under it or under 1.2 times the floor of its run. A shared 2-core AVX-512 server.",
+        "counts as met where the figure is under it or under 1.2 times the floor of its "
+        "run. A shared 2-core AVX-512 server.",
         "",
     ]
     for group, (what, (mape, largest, within)) in GROUPS.items():
