@@ -64,10 +64,10 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Accuracy",
         "",
-        "Made by `make bench-accuracy`; the figures are those of its last run. No whole model was "
-        "used to fit anything: "
-        "times, overheads and the cache's pressure come from operators alone, the few constants of the cache model "
-        "(docs/design.md) were chosen once on the families of `bench/zoo`.",
+        "Made by `make bench-accuracy`, set by set; each figure is that of the set's last run. Nothing in a table was fitted "
+        "to a whole model: times, overheads and the cache's pressure come from operators alone. The few constants of the "
+        "cache model (docs/design.md), the same for all tables, were chosen while looking at models of `bench/zoo` and at "
+        "variants of the two spaces.",
         "",
         "MAPE, bias and max are errors in per cent of the table's predictions, on one scale with the models: operators "
         "stand in every round, and the median ratio of their hot times against the table's (*scale*) is applied, one "
