@@ -64,9 +64,12 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Accuracy",
         "",
-        "Made by `make bench-accuracy`, set by set; each figure is that of the set's last run. Nothing in a table was fitted "
-        "to a whole model: times, overheads and the cache's pressure come from operators alone. The few constants of the "
-        "cache model (docs/design.md), the same for all tables, were chosen while looking at models of `bench/zoo` and at "
+        "Made by `make bench-accuracy`, set by set; each figure is that of the set's "
+        "last run. Nothing in a table was fitted "
+        "to a whole model: times, overheads and the cache's pressure come from operators "
+        "alone. The few constants of the "
+        "cache model (docs/design.md), the same for all tables, were chosen while "
+        "looking at models of `bench/zoo` and at "
         "variants of the two spaces.",
         "",
         "MAPE, bias and max are errors in per cent of the table's predictions, on one scale with the models: operators "
