@@ -2,10 +2,18 @@
 #pragma once
 
 #include <cstddef>
-#include <utility>
+#include <cstdint>
 #include <vector>
 
 namespace mmt {
+
+/// Size of the largest cache where the system does not tell.
+inline constexpr std::int64_t kUsualCacheBytes = 8 << 20;
+
+/// `known_bytes`: what the system tells, 0 or less for nothing.
+constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes) {
+  return known_bytes > 0 ? known_bytes : kUsualCacheBytes;
+}
 
 /// Sums over chained runs, one entry per point. At a point, operators are run one after another in a loop that touches
 /// `bytes` in all, as a model of that size does. For kernels whose data is mostly weights, `extra_us` sums what they

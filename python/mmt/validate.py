@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelRow", "ValidationReport", "validate"]
 
-#: Size of the largest cache where the system does not tell.
-USUAL_CACHE_BYTES = 8 << 20
-
 
 @dataclass
 class ModelRow:
@@ -64,8 +61,9 @@ class ValidationReport:
 
     `metrics`: of the predictions in the rows. `table_metrics`: of the table's own predictions (`table_us`), whatever
     the machine did since it was measured. `reference_scale`: how much slower (above 1) the reference operators, which
-    stand in every round, were than in the table; `scaled_metrics`: of the table's predictions times that. `split`: per
-    kernel type the time inside the models (profiled) and in the prediction, summed over the models.
+    stand in every round, were than in the table; `scaled_metrics`: of the table's predictions times that.
+    `table_predictions`: those of the table, one per row; not in the JSON. `split`: per kernel type the time inside the
+    models (profiled) and in the prediction, summed over the models.
     """
 
     rows: list[ModelRow]
@@ -77,6 +75,7 @@ class ValidationReport:
     reference_scale: float = 1.0
     table_metrics: dict[str, float] = field(default_factory=dict)
     scaled_metrics: dict[str, float] = field(default_factory=dict)
+    table_predictions: list[Prediction] = field(default_factory=list, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -170,7 +169,7 @@ def validate(
         needed = {kernel["key"] for prediction in before.values() for kernel in prediction.kernels}
         companions = operators_with(table, needed if with_ops else _weightiest(before.values()))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
-        cache_bytes = table.config["run"]["l3_bytes"] or USUAL_CACHE_BYTES
+        cache_bytes = _core.truth.largest_cache_bytes(table.config["run"]["l3_bytes"])
         measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes)
     truths = measured_now["models"]
     scale = _scale(table, measured_now["kernels"])
@@ -208,6 +207,7 @@ def validate(
         reference_scale=scale,
         table_metrics=_core.stats.error_metrics(true_us, table_us),
         scaled_metrics=_core.stats.error_metrics(true_us, [scale * us for us in table_us]),
+        table_predictions=[before[row.name] for row in rows],
     )
 
 

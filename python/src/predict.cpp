@@ -192,20 +192,6 @@ void bind_predict(nb::module_& m) {
       [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
       "The constants that turn sums into a latency, of a table's configuration.");
   m.def(
-      "kernel_bytes",
-      [](const std::string& type, const std::string& attributes, const std::string& text, std::int64_t weight_bytes,
-         int threads) {
-        mmt::KernelSignature kernel;
-        kernel.type = type;
-        kernel.attributes = attributes;
-        kernel.text = text;
-        kernel.weight_bytes = weight_bytes;
-        const mmt::KernelBytes bytes = mmt::kernel_bytes(kernel, threads);
-        return std::pair{bytes.weights, bytes.scratch};
-      },
-      "type"_a, "attributes"_a, "text"_a, "weight_bytes"_a, "threads"_a = 1,
-      "Bytes of a kernel's weights as the engine keeps them, and of the scratch that it works in.");
-  m.def(
       "explain_memory",
       [](const std::shared_ptr<mmt::LatencyTable>& table, const std::string& fingerprint) {
         nb::dict contexts;

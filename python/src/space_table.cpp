@@ -1,7 +1,6 @@
 // mmt._core.space_table: search spaces as arrays, NumPy in and out.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -158,7 +157,6 @@ void bind_cost_model(nb::module_& m) {
       .def(nb::init<>())
       .def_rw("run_overhead_us", &mmt::CostModel::run_overhead_us)
       .def_rw("kernel_overhead_us", &mmt::CostModel::kernel_overhead_us)
-      .def_rw("points", &mmt::CostModel::points)
       .def_rw("l3_bytes", &mmt::CostModel::l3_bytes)
       .def("cold_share", &mmt::CostModel::cold_share, "footprint_bytes"_a);
 }

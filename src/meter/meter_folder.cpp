@@ -19,7 +19,7 @@
 namespace mmt {
 namespace {
 
-constexpr std::int64_t kUsualL2Bytes = 1 << 20, kUsualL3Bytes = 8 << 20;  ///< Where the system does not tell.
+constexpr std::int64_t kUsualL2Bytes = 1 << 20;  ///< Where the system does not tell.
 
 std::string shapes_text(const std::vector<OperatorInput>& inputs) {
   std::string text;
@@ -89,9 +89,7 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
   if (meter_options.evict_bytes == 0) {
     meter_options.evict_bytes = 2 * (report.run.l2_bytes > 0 ? report.run.l2_bytes : kUsualL2Bytes);
   }
-  if (meter_options.cache_bytes == 0) {
-    meter_options.cache_bytes = report.run.l3_bytes > 0 ? report.run.l3_bytes : kUsualL3Bytes;
-  }
+  if (meter_options.cache_bytes == 0) meter_options.cache_bytes = largest_cache_bytes(report.run.l3_bytes);
   metering::ThrottleWatch watch(options.config.cpus, options.max_celsius);
   if (!hooks.throttled) hooks.throttled = [&watch] { return watch.throttled(); };
 

@@ -103,6 +103,7 @@ MeterResult Run::go() {
     measure(batch);
     close_batch(batch);
   }
+  result_.cache = judge_chains();
   result_.budget_ended = deadline_ && clock_.now() >= *deadline_;
   const double wall_us = elapsed_us();
   result_.wall_s = wall_us / 1e6;
@@ -200,7 +201,6 @@ void Run::measure(const std::vector<int>& batch) {
     if (column_is_due(true)) end_column(batch);
   }
   if (column_visits_ > 0) end_column(batch, !result_.interrupted, true);
-  judge_chains();
   if (!result_.interrupted) finish_what_there_is(batch);
 }
 

@@ -42,7 +42,7 @@ class Run {
   void record(ItemState& state, Part part, const RunSamples& samples);
   void run_chain(const std::vector<int>& batch);
   void record_chain(const ItemState& state, int point, const RunSamples& samples);
-  void judge_chains();
+  CacheCurve judge_chains() const;
 
   // Stretches.
   void begin_column();

@@ -186,15 +186,13 @@ void Run::record_chain(const ItemState& state, int point, const RunSamples& samp
   }
 }
 
-void Run::judge_chains() {
+CacheCurve Run::judge_chains() const {
   const auto time_of = [this](const Quantity& quantity) {
     return expected_us(summarize(on_scale(quantity.samples(), scale_.factors())));
   };
-  const CacheCurve curve = chains_.curve(scale_.factors(), [&](int key) {
+  return chains_.curve(scale_.factors(), [&](int key) {
     return std::pair{time_of(pool_[key].hot), time_of(pool_[key].cold)};
   });
-  // All batches' samples are judged anew each time: the last judgement has them all.
-  if (!curve.empty()) result_.cache = curve;
 }
 
 }  // namespace mmt::metering

@@ -9,7 +9,6 @@
 
 namespace mmt {
 namespace {
-constexpr double kDefaultL3Bytes = 8.0 * 1024 * 1024;
 constexpr double kTwoSided95 = 1.96;
 // What a cold byte counts against a cold byte of weights. A line that is only written needs no waiting for it; but a
 // convolution over more than one pixel first rearranges its input, in scratch memory.
@@ -55,7 +54,7 @@ CostModel CostModel::from(const ConfigRow& config) {
   model.kernel_overhead_us = config.kernel_overhead_us;
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
-  model.l3_bytes = config.run.l3_bytes > 0 ? static_cast<double>(config.run.l3_bytes) : kDefaultL3Bytes;
+  model.l3_bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes));
   model.threads = std::max(config.run.config.threads, 1);
   double highest = 0;
   for (std::size_t i = 0; i < config.cache.bytes.size(); ++i) {

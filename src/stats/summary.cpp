@@ -12,8 +12,6 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// With fewer samples no two order statistics cover the median with 95 %.
 constexpr int kFewestForInterval = 6;
-/// Farther from the median a mean says more about one disturbance than about the quantity.
-constexpr double kMostSkew = 0.1;
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/stats.h"
 #include "table/builder.h"
 #include "table/cells.h"
 #include "table/overhead.h"
@@ -25,8 +26,8 @@ std::vector<std::string> words(const std::string& flags) {
 /// mmt::expected_us of the summary "@" of a row, in SQL.
 std::string expected_sql(const std::string& row) {
   const std::string mean = row + ".@_mean_us", median = row + ".@_median_us";
-  return "(CASE WHEN " + mean + " > 0 THEN MAX(0.9 * " + median + ", MIN(1.1 * " + median + ", " + mean + ")) ELSE " +
-         median + " END)";
+  return "(CASE WHEN " + mean + " > 0 THEN MAX(" + std::to_string(1 - kMostSkew) + " * " + median + ", MIN(" +
+         std::to_string(1 + kMostSkew) + " * " + median + ", " + mean + ")) ELSE " + median + " END)";
 }
 
 /// The sources of one kernel under one configuration, on their way to one row.
