@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from mmt.cli import output
+from mmt.cli import options, output
 
 
 def register(app: typer.Typer) -> None:
@@ -15,44 +15,35 @@ def register(app: typer.Typer) -> None:
 
 
 def calibrate_command(
-    ops: Annotated[str, typer.Argument(help="Operator folder or its latency.db.")],
-    models: Annotated[list[str] | None, typer.Argument(help="models.py:resnet18 …")] = None,
-    input_shape: Annotated[
-        list[str] | None, typer.Option("--input", help="Shape such as 1,3,224,224; once per input.")
-    ] = None,
-    dtype: Annotated[list[str] | None, typer.Option("--dtype", help="Type of each input; float32 by default.")] = None,
-    space: Annotated[
-        str | None, typer.Option("--space", help="space.py:build, a builder; SLOTS beside it names the choices.")
-    ] = None,
+    ops: options.Ops,
+    models: options.Models = None,
+    input_shape: options.Shapes = None,
+    dtype: options.Dtypes = None,
+    space: options.Space = None,
     sample: Annotated[int, typer.Option("--sample", help="How many configurations of the space.")] = 8,
-    seed: Annotated[int, typer.Option("--seed")] = 1,
-    rounds: Annotated[int, typer.Option("--rounds", help="Visits of each model.")] = 24,
+    seed: options.Seed = 1,
+    rounds: options.Rounds = 24,
     calibration: Annotated[
         Path, typer.Option("-o", "--output", help="Where the calibration is written; for `mmt predict --calibration`.")
     ] = Path("calibration.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measures some models here and now and writes what their predictions have to be corrected by."""
-    from mmt.cli.commands.validate import models_and_samples
-    from mmt.predict import open_table, predict
+    from mmt.cli.models import models_and_samples
+    from mmt.predict import open_table
     from mmt.predictor import latency_predictor
     from mmt.validate import validate
 
     chosen = models_and_samples(models, space, sample, seed)
-    shapes = output.parse_shapes(input_shape or [])
-    if not shapes:
-        raise typer.BadParameter("--input is needed, for example --input 1,3,224,224")
+    shapes = options.required_shapes(input_shape)
     table = open_table(ops)
     with output.progress_steps() as step:
         report = validate(
             table, chosen, shapes, dtype=dtype or "float32", rounds=rounds, seed=seed, split=False, progress=step
         )
-    by_name: dict[str, Any] = dict(chosen)
-    predictor = latency_predictor.from_predictions(
-        table,
-        [(predict(by_name[row.name], table, shapes, dtype=dtype or "float32"), row.true_us / 1e3)
-         for row in report.rows],
-    )  # fmt: skip
+    found = zip(report.table_predictions, report.rows, strict=True)
+    pairs = [(prediction, row.true_us / 1e3) for prediction, row in found]
+    predictor = latency_predictor.from_predictions(table, pairs)
     predictor.save(calibration)
     result = {
         "calibration": str(calibration),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmt.cli import output
+from mmt.cli import options, output
 
 
 def register(app: typer.Typer) -> None:
@@ -14,12 +14,10 @@ def register(app: typer.Typer) -> None:
 
 
 def predict_command(
-    ops: Annotated[str, typer.Argument(help="Operator folder or its latency.db.")],
+    ops: options.Ops,
     model: Annotated[str, typer.Argument(help="models.py:resnet18, package.module:Class, model.onnx or model.mnn.")],
-    input_shape: Annotated[
-        list[str] | None, typer.Option("--input", help="Shape such as 1,3,224,224; once per input.")
-    ] = None,
-    dtype: Annotated[list[str] | None, typer.Option("--dtype", help="Type of each input; float32 by default.")] = None,
+    input_shape: options.Shapes = None,
+    dtype: options.Dtypes = None,
     exact: Annotated[bool, typer.Option("--exact", help="Read the engine's schedule of the converted model.")] = False,
     composed: Annotated[
         bool, typer.Option("--composed", help="Compose from operators only, even where unsure.")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmt.cli import output
+from mmt.cli import options, output
 
 
 def register(app: typer.Typer) -> None:
@@ -20,14 +20,13 @@ def scan_command(
     models: Annotated[list[str] | None, typer.Argument(help="models.py:resnet18, package.module:Class, …")] = None,
     input_shape: Annotated[list[str] | None, typer.Option(
         "--input", help="Shape such as 1,3,224,224; once per input. Sizes: \"1,3,8,8;1,3,4,4\".")] = None,
-    dtype: Annotated[list[str] | None, typer.Option("--dtype", help="Type of each input; float32 by default.")] = None,
+    dtype: options.Dtypes = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The YAML file to write.")] = None,
     ops: Annotated[Path | None, typer.Option("--ops", help="Convert the operators into this folder at once.")] = None,
     level: Annotated[str, typer.Option("--level", help="auto, block, group or layer.")] = "auto",
-    space: Annotated[str | None, typer.Option("--space", help="space.py:build, a builder; SLOTS beside it names the "
-                                                              "choices.")] = None,
+    space: options.Space = None,
     sample: Annotated[int, typer.Option("--sample", min=1, help="How many configurations of the space.")] = 32,
-    seed: Annotated[int, typer.Option("--seed", help="Of the sample.")] = 1,
+    seed: options.Seed = 1,
     complete: Annotated[bool, typer.Option("--complete/--no-complete", help="Add pieces of the model for "
                                            "kernels that no operator shows alone.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -75,7 +74,7 @@ def _models(names: list[str], space: str | None, sample: int, seed: int) -> Iter
     for name in names:
         yield name, load_model(name)
     if space is not None:
-        from mmt.cli.commands.validate import sample_space
+        from mmt.cli.models import sample_space
 
         yield from sample_space(space, sample, seed)
 
