@@ -18,6 +18,22 @@ GROUPS: dict[str, tuple[str, tuple[float, float, float]]] = {
 FLOORS = 1.2
 
 
+_HEAD = """# Accuracy
+
+Made by `make bench-accuracy`, set by set; each figure is that of the set's last run. Nothing in a table was fitted to a
+whole model: times, overheads and the cache's pressure come from operators alone. The few constants of the cache model,
+the same for all tables, were chosen while looking at models of `bench/zoo` and at variants of the two spaces. How the
+figures were chosen and how much runs differ: [design](design.md#how-accuracy-is-shown).
+
+MAPE, bias and max are errors in per cent of the table's predictions, on one scale with the models: operators stand in
+every round, and the median ratio of their hot times against the table's (*scale*) is applied, one number for all models
+of a set. *Raw*: MAPE of the table as it was metered, before the models. *Fresh*: MAPE of predictions from the
+operators' times in the rounds themselves. *Floor*: the same statistics between the even and the odd rounds of the
+measured models. *Inside*: share of the models in their 95 % interval. A target counts as met where the figure is under
+it or under 1.2 times the floor of its run.
+"""
+
+
 def is_met(result: dict[str, Any]) -> bool:
     metrics, floor = result["scaled_metrics"], result["noise_floor"]
     mape, largest, within = GROUPS[result["group"]][1]
@@ -61,37 +77,7 @@ def inside(result: dict[str, Any]) -> int:
 
 def page(results: dict[str, dict[str, Any]]) -> str:
     """docs/accuracy.md."""
-    lines = [
-        "# Accuracy",
-        "",
-        "Made by `make bench-accuracy`, set by set; each figure is that of the set's "
-        "last run. Nothing in a table was fitted "
-        "to a whole model: times, overheads and the cache's pressure come from operators "
-        "alone. The few constants of the "
-        "cache model (docs/design.md), the same for all tables, were chosen while "
-        "looking at models of `bench/zoo` and at "
-        "variants of the two spaces.",
-        "",
-        "MAPE, bias and max are errors in per cent of the table's predictions, on one scale with the models: operators "
-        "stand in every round, and the median ratio of their hot times against the table's (*scale*) is applied, one "
-        "number for all models of a set. *Raw*: MAPE of the table as it was metered, before the models. *Fresh*: MAPE "
-        "of predictions from the operators' times in the rounds themselves. *Floor*: the "
-        "same statistics between the even "
-        "and the odd rounds of the measured models. *Inside*: share of the models in their 95 % interval. A target "
-        "counts as met where the figure is under it or under 1.2 times the floor of its "
-        "run. A shared 2-core AVX-512 server.",
-        "",
-        "How to read it: the column that is compared with the targets (one scale) was "
-        "chosen after *fresh* had been seen to be "
-        "worse on MobileNetV3; by *raw* or *fresh* fewer targets are met, so all three "
-        "stand here. Runs differ: the same 40 "
-        "MobileNetV3 variants gave 2.12, 1.85 and 0.86 % on one scale (raw 5.00, 9.81, "
-        "1.83; fresh 1.23, 2.07, 2.22) within an "
-        "hour, the model changing in between. The 24 ResNet-18 variants gave 2.86 % "
-        "(fresh 4.12) before a rule of the cost "
-        "model was made because of that figure; they are no blind test of it.",
-        "",
-    ]
+    lines = [_HEAD]
     for group, (what, (mape, largest, within)) in GROUPS.items():
         mine = {name: result for name, result in results.items() if result["group"] == group}
         if not mine:

@@ -1,4 +1,4 @@
-"""Accuracy against whole models, none of which was used to fit anything: bench/results/accuracy.json, docs/accuracy.md.
+"""Accuracy against whole models: bench/results/accuracy.json, docs/accuracy.md.
 
     python bench/run_accuracy.py [--sets GROUP …] [--models N] [--rounds N] [--seed N]
 
@@ -20,26 +20,21 @@ from typing import Any
 
 from accuracy_page import page
 from accuracy_sets import ModelSet, all_sets
+from example_spaces import ROOT
 
+from mmt._core.base import cpu_times
 from mmt.meter import meter_ops
 from mmt.predictor import latency_predictor
 from mmt.validate import ValidationReport, validate
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results" / "accuracy.json"
 #: Models that a calibration may see.
 CALIBRATION = 8
 
 
-def steal_ticks() -> tuple[int, int]:
-    """CPU time that the hypervisor gave to others, and all, in ticks since the start of the machine."""
-    values = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    return values[7], sum(values[:8])
-
-
-def run_set(one: ModelSet, rounds: int, seed: int) -> dict[str, Any]:
-    """Meters the operators of one set and judges its models."""
-    start, before = time.monotonic(), steal_ticks()
+def run_set(one: ModelSet, most: int, rounds: int, seed: int) -> dict[str, Any]:
+    """Meters the operators of one set and judges its models, `most` of them (0: all)."""
+    start, before = time.monotonic(), cpu_times()
     folder = one.prepare()
     metered = None
     if not one.aged or not (folder / "latency.jsonl").exists():
@@ -47,7 +42,7 @@ def run_set(one: ModelSet, rounds: int, seed: int) -> dict[str, Any]:
     age_s = time.time() - (folder / "latency.jsonl").stat().st_mtime
     report = validate(
         folder,
-        one.models,
+        one.models[: most or None],
         one.inputs,
         dtype=one.dtype,
         rounds=rounds,
@@ -56,30 +51,28 @@ def run_set(one: ModelSet, rounds: int, seed: int) -> dict[str, Any]:
         with_ops=not one.aged,
         seed=seed,
     )
-    after = steal_ticks()
+    after = cpu_times()
     result = report.to_dict() | {
         "group": one.group,
         "threads": one.threads,
         "table_age_s": age_s,
         "wall_s": time.monotonic() - start,
-        "steal_pct": 100 * (after[0] - before[0]) / max(after[1] - before[1], 1),
+        "steal_pct": 100 * (after["steal"] - before["steal"]) / max(after["total"] - before["total"], 1),
         "engine_share": metered.engine_share if metered else None,
         "meter_s": metered.wall_s if metered else None,
         "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     if one.calibrated and len(report.rows) > CALIBRATION:
-        result["calibrated"] = calibrated(folder, one, report)
+        result["calibrated"] = calibrated(folder, report)
     print(f"== {one.name}: {result['wall_s']:.0f} s, steal {result['steal_pct']:.1f} %", flush=True)
     print(report.to_text(), flush=True)
     return result
 
 
-def calibrated(folder: Path, one: ModelSet, report: ValidationReport) -> dict[str, float]:
+def calibrated(folder: Path, report: ValidationReport) -> dict[str, float]:
     """Error on the other models after calibration on the first ones; predictions of the table as it was metered."""
-    from mmt.predict import predict
-
-    models = dict(one.models)
-    pairs = [(predict(models[row.name], folder, one.inputs, dtype=one.dtype), row.true_us / 1e3) for row in report.rows]
+    found = zip(report.table_predictions, report.rows, strict=True)
+    pairs = [(prediction, row.true_us / 1e3) for prediction, row in found]
     predictor = latency_predictor.from_predictions(folder, pairs[:CALIBRATION])
     errors = [abs(predictor.correct(prediction)[0] / ms - 1) * 100 for prediction, ms in pairs[CALIBRATION:]]
     before = [abs(prediction.latency_ms / ms - 1) * 100 for prediction, ms in pairs[CALIBRATION:]]
@@ -105,9 +98,7 @@ def main() -> int:
     results = {name: result for name, result in results.items() if "group" in result}
     RESULTS.parent.mkdir(exist_ok=True)
     for one in chosen:
-        if options.models:
-            one.models = one.models[: options.models]
-        results[one.name] = run_set(one, options.rounds, options.seed)
+        results[one.name] = run_set(one, options.models, options.rounds, options.seed)
         # After each set: an interrupted run keeps what it has.
         temporary = RESULTS.with_suffix(".part")
         temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")

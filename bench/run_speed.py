@@ -19,11 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from example_spaces import ROOT
 from speed_lines import Lines, line
 from speed_making import generating, metering, metering_growth
 from speed_page import page
 from speed_predicting import model_size, predicting, spaces, table_size
-from speed_tables import ROOT
 
 import mmt
 

@@ -14,6 +14,7 @@ import numpy as np
 import speed_tables as tables
 from classic.generate import generate as classic_generate
 from classic.meter import meter as classic_meter
+from example_spaces import ROOT, SHAPE, random_models
 from speed_lines import REPETITIONS, Lines, line, seconds
 
 import mmt
@@ -24,7 +25,7 @@ from mmt.predict import predict
 from mmt.torch_side.build import export_contexts
 from mmt.torch_side.operators import GenerateReport
 
-ROOT, WORK, SHAPE = tables.ROOT, tables.WORK, tables.SHAPE
+WORK = tables.WORK
 
 PLAIN_OPERATORS = """torch.nn:
   Conv2d:
@@ -171,7 +172,7 @@ def metering() -> Lines:
     old = [seconds(lambda path=path: classic_meter(path)) for path in chosen]
     one_by_one = statistics.mean(old) * len(files)
     report = meter_ops(folder, budget="60s")
-    models = tables.random_models("mobilenetv3", 20, seed=11)
+    models = random_models("mobilenetv3", 20, seed=11)
     full = [predict(model, str(folder), SHAPE).latency_us for model in models]
     lines = [
         line(f"{report.measured} models of 110 operators, at most 100 samples each, --budget 60s", [report.wall_s], "s",

@@ -13,13 +13,14 @@ import numpy as np
 import speed_tables as tables
 import torch
 from classic.predict import predict as classic_predict
+from example_spaces import ROOT, SHAPE, example_space, random_models
 from speed_lines import REPETITIONS, Lines, line, seconds
 
 import mmt
 from mmt.predict import LatencyTable, predict
 from mmt.space_eval import LatencySpace
 
-ROOT, WORK, SHAPE = tables.ROOT, tables.WORK, tables.SHAPE
+WORK = tables.WORK
 EXAMPLES = {"mobilenetv3": "MobileNetV3-small", "resnet": "ResNet-18"}
 
 
@@ -29,9 +30,9 @@ def predicting() -> Lines:
     for name, title in EXAMPLES.items():
         folder = tables.example_folder(name)
         classic = tables.classic_table(name, folder)
-        models = tables.random_models(name, 12, seed=5)
+        models = random_models(name, 12, seed=5)
         with torch.device("meta"):  # these are never run: no memory for their weights
-            warm_up = tables.random_models(name, 60, seed=6)
+            warm_up = random_models(name, 60, seed=6)
         cold, fresh, seen, old = ([] for _ in range(4))
         for _ in range(REPETITIONS):
             times: dict[str, list[float]] = {"cold": [], "old": [], "fresh": [], "seen": []}
@@ -55,7 +56,7 @@ def predicting() -> Lines:
             line(f"{title} seen before", seen, "ms", target="1 ms", met=statistics.median(seen) <= 1, classic=old),
         ]
     folder = tables.example_folder("mobilenetv3")
-    model = tables.random_models("mobilenetv3", 1, seed=7)[0]
+    model = random_models("mobilenetv3", 1, seed=7)[0]
     for rows in (110, 960):
         classic = tables.classic_table("mobilenetv3", folder, rows)
         old = [
@@ -94,7 +95,7 @@ def table_size() -> Lines:
     folder = tables.example_folder("mobilenetv3")
     sizes = (1_000, 10_000, 100_000, 1_000_000)
     folders = {size: tables.grown_table(folder, size) for size in sizes}
-    models = tables.random_models("mobilenetv3", 16, seed=8)
+    models = random_models("mobilenetv3", 16, seed=8)
     cold: dict[int, list[float]] = {size: [] for size in sizes}
     warm: dict[int, list[float]] = {size: [] for size in sizes}
     for _ in range(REPETITIONS):
@@ -180,10 +181,10 @@ def model_size() -> Lines:
 def spaces() -> Lines:
     """Search spaces as arrays."""
     lines = []
-    resnet, mobile = tables.example_space("resnet"), tables.example_space("mobilenetv3")
+    resnet, mobile = example_space("resnet"), example_space("mobilenetv3")
     folders = {name: tables.example_folder(name) for name in EXAMPLES}
     classic = tables.classic_table("resnet", folders["resnet"])
-    model = tables.random_models("resnet", 1, seed=1)[0]
+    model = random_models("resnet", 1, seed=1)[0]
     one = [seconds(lambda: classic_predict(model, classic, SHAPE)) for _ in range(3)]
     compiled = []
     for _ in range(REPETITIONS):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
-import random
 import shutil
 import sqlite3
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from classic.predict import Row
+from example_spaces import ROOT, example_space
 
 import mmt.predict
 from mmt import space as spaces
@@ -22,23 +19,10 @@ from mmt.converter import generate_ops_list
 from mmt.meter import meter_ops
 from mmt.torch_side import closing, fingerprint
 
-ROOT = Path(__file__).resolve().parents[1]
 WORK = Path(os.environ.get("MMT_SPEED_WORK", ROOT / "build" / "speed"))
-SHAPE = [1, 3, 224, 224]
 MOST_OPERATORS = 100_000
 #: Column that identifies a row wherever it is.
 IDENTITIES = {"kernel": "key", "operator": "fingerprint"}
-
-
-def example_space(name: str) -> ModuleType:
-    """`space.py` of an example (two of them have one)."""
-    folder = str(ROOT / "examples" / name)
-    sys.path.insert(0, folder)
-    sys.modules.pop("space", None)
-    try:
-        return importlib.import_module("space")
-    finally:
-        sys.path.remove(folder)
 
 
 def example_folder(name: str) -> Path:
@@ -49,16 +33,6 @@ def example_folder(name: str) -> Path:
         meter_ops(folder, times=10)
         mmt.predict.LatencyTable.open(str(folder))
     return folder
-
-
-def random_models(name: str, count: int, seed: int) -> list[Any]:
-    """So many random networks of an example's space."""
-    space = example_space(name)
-    generator = random.Random(seed)
-    return [
-        space.build({slot: generator.choice(choices) for slot, choices in space.SLOTS.items()}).eval()
-        for _ in range(count)
-    ]
 
 
 def deep_resnet(blocks: int) -> torch.nn.Module:
