@@ -71,7 +71,8 @@ using ProgressHook = std::function<void(const MeterProgress&)>;
 using StopHook = std::function<bool()>;                        ///< True: finish what is running and return.
 using ProfileSink = std::function<void(const ModelProfile&)>;  ///< Called once per finished item, ok or failed.
 
-/// Measures `items` on `engine`; every finished item goes to `sink` at once, an interrupted one not at all. With a
+/// Measures `items` on `engine`; every finished item goes to `sink` at once, an interrupted one not at all
+/// (meter_folder() writes down what is known of it, flagged "unfinished"). With a
 /// budget, what is not finished when it ends goes to `sink` with the flag "few" if it has samples of everything that it
 /// needs. Does not throw for a failing item: that becomes one profile with status "failed". Throws
 /// Error(kInvalidArgument) for options that make no sense, what `sink` throws, and what the engine's restart throws

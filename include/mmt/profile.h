@@ -18,6 +18,7 @@ namespace mmt {
 ///   migrated   the thread changed the CPU in many runs
 ///   throttled  the frequency fell or the temperature rose
 ///   few        fewer samples than asked for (budget ended)
+///   unfinished a state from the middle of a run, which was killed or interrupted before the model was finished
 
 struct KernelProfile {
   PlannedKernel kernel;
@@ -46,6 +47,13 @@ struct ModelProfile {
   double reference_us = 0;  ///< Median of the reference operator in the rounds of this profile.
   std::string measured_at;  ///< UTC, ISO 8601.
 };
+
+/// True where `word` is one of the flags "a,b,c".
+bool has_flag(const std::string& flags, const std::string& word);
+
+/// False for failed and unfinished rows: of several rows of one file a later one takes an earlier one's place, except
+/// that these never take the place of a final one.
+bool is_final(const ModelProfile& profile);
 
 /// Where and with what a journal was measured.
 struct Provenance {

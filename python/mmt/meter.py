@@ -184,8 +184,11 @@ def _measure_files(paths: list[str], inputs: list[Any], folder: Path, times: int
     with _shown(progress) as show:
         report = MeterReport(**_core.meter.meter_models(paths, inputs, str(folder), engine or default_engine(config),
                                                         settings, show))
-    latest = {row["file_sha256"]: row for row in read_journal(folder) if row["config_id"] == report.config_id
-              and row.get("context") == "model"}
+    latest: dict[str, dict[str, Any]] = {}
+    for row in read_journal(folder):
+        if row["config_id"] == report.config_id and row.get("context") == "model" and (
+                "unfinished" not in row.get("flags", "") or row["file_sha256"] not in latest):
+            latest[row["file_sha256"]] = row
     rows = []
     for path in paths:
         row = latest.get(_core.base.sha256_file_hex(path))

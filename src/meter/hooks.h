@@ -18,6 +18,9 @@ struct Hooks {
   std::function<bool()> throttled;
   /// For ModelProfile::measured_at. Default: the system's time.
   std::function<std::string()> utc_now;
+  /// Takes what is known of the open models, flagged "unfinished", every few seconds and where a run is interrupted:
+  /// each model again when its visits have doubled. Default: nobody does.
+  ProfileSink unfinished;
   /// Keys of kernels that are known well enough from before (not measured for their own sake).
   std::vector<std::string> known_kernels;
   /// Takes the place of MeterOptions::reference where it has a path: a reference with inputs of its own.

@@ -64,6 +64,7 @@ struct ItemState {
   std::int64_t touched_before = -1;  ///< What all models had touched when this one last ran.
   int rounds = 0, last_round = -1;
   int visits = 0, migrated_visits = 0;
+  int kept_visits = -1;      ///< Visits when its unfinished state was given away last; -1: never.
   std::vector<int> columns;  ///< In which it was visited, in order, each once.
 
   void drop_column(int column) {

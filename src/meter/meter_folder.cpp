@@ -105,6 +105,7 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
       report.failures.emplace_back(labels[{profile.fingerprint, profile.context}], profile.reason);
     }
   };
+  if (!hooks.unfinished) hooks.unfinished = [&writer](const ModelProfile& profile) { writer.append(profile); };
   int broken = 0;
   std::erase_if(items, [&](const MeterItem& item) {
     const std::string error = file_error(item);

@@ -4,6 +4,12 @@
 
 namespace mmt {
 
+bool has_flag(const std::string& flags, const std::string& word) {
+  return ("," + flags + ",").find("," + word + ",") != std::string::npos;
+}
+
+bool is_final(const ModelProfile& profile) { return profile.status == "ok" && !has_flag(profile.flags, "unfinished"); }
+
 std::string Provenance::config_id() const {
   // Everything that changes times, and nothing that changes from run to run. A separator that no value contains keeps
   // neighbouring fields apart.

@@ -4,24 +4,20 @@
 #include "mmt/log.h"
 
 namespace mmt::metering {
-namespace {
-
-bool has_flag(const std::string& flags, const std::string& word) {
-  return ("," + flags + ",").find("," + word + ",") != std::string::npos;
-}
-
-}  // namespace
-
 EarlierRuns::EarlierRuns(const std::string& journal, const std::string& config_id) {
   const JournalReport report = read_journal(journal, [&](const JournalEntry& entry) {
     if (entry.config_id != config_id) return;
     const ModelProfile& profile = entry.profile;
-    Row row{profile.file_sha256, profile.status, has_flag(profile.flags, "few"), profile.hot.median_us, {}};
+    const bool unfinished = has_flag(profile.flags, "unfinished");
+    const bool few = unfinished || has_flag(profile.flags, "few");
+    Row row{profile.file_sha256, profile.status, few, !unfinished, profile.hot.median_us, {}};
     for (const KernelProfile& kernel : profile.kernels) {
       if (kernel.kernel.role != KernelRole::kStub)
         row.kernels.emplace_back(kernel.kernel.signature.key, kernel.cold.count);
     }
-    rows_[{profile.fingerprint, profile.context}] = std::move(row);
+    const auto [place, fresh] = rows_.try_emplace({profile.fingerprint, profile.context}, row);
+    const bool hides = place->second.finished && place->second.file_sha256 == row.file_sha256;
+    if (!fresh && (row.finished || !hides)) place->second = std::move(row);
   });
   if (report.dropped > 0) {
     log(LogLevel::kWarning, journal + ": " + std::to_string(report.dropped) +

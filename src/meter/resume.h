@@ -12,7 +12,8 @@ namespace mmt::metering {
 
 class EarlierRuns {
  public:
-  /// Reads the journal's lines of one configuration; the last line of an item counts.
+  /// Reads the journal's lines of one configuration; the last line of an item counts,
+  /// but that of an unfinished measurement does not hide a finished one of the same file.
   EarlierRuns(const std::string& journal, const std::string& config_id);
 
   /// Removes the items that need not be measured again: the same file, finished, with enough samples. Failed ones stay
@@ -29,7 +30,7 @@ class EarlierRuns {
  private:
   struct Row {
     std::string file_sha256, status;
-    bool few = false;
+    bool few = false, finished = true;
     double hot_us = 0;
     std::vector<std::pair<std::string, int>> kernels;  ///< Key and number of samples.
   };

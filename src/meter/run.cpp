@@ -53,7 +53,8 @@ Run::Run(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items
       sessions_(engine, hooks, clock, items_),
       random_(options.seed),
       per_kernel_(engine.facts().per_kernel),
-      start_(clock.now()) {
+      start_(clock.now()),
+      last_kept_(start_) {
   reference_item_ = hooks.reference;
   if (reference_item_.path.empty()) reference_item_.path = options.reference;
   const bool has_own_reference = !reference_item_.path.empty();
@@ -287,6 +288,7 @@ void Run::evaluate(const std::vector<int>& batch) {
     }
   }
   finish_settled(batch);
+  keep_unfinished(batch, result_.interrupted);
   last_evaluation_ = clock_.now();
   evaluation_cost_ = last_evaluation_ - start;
 }

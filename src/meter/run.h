@@ -52,6 +52,7 @@ class Run {
   void cool_down();
 
   // Ends.
+  void keep_unfinished(const std::vector<int>& batch, bool at_once);
   void finish_settled(const std::vector<int>& batch);
   void finish_what_there_is(const std::vector<int>& batch);
   void finish(ItemState& state);
@@ -94,7 +95,8 @@ class Run {
   bool said_warm_ = false;
 
   int round_ = 0, column_rounds_ = 0, column_visits_ = 0;
-  std::chrono::nanoseconds start_, column_start_{0}, last_report_{0}, last_evaluation_{0}, evaluation_cost_{0};
+  std::chrono::nanoseconds start_, column_start_{0}, last_report_{0}, last_evaluation_{0}, evaluation_cost_{0},
+      last_kept_, keeping_cost_{0};
   std::optional<std::chrono::nanoseconds> deadline_, batch_deadline_;
   MeterResult result_;
 };

@@ -42,6 +42,26 @@ void Run::finish(ItemState& state) {
   sink_(profile);
 }
 
+void Run::keep_unfinished(const std::vector<int>& batch, bool at_once) {
+  using namespace std::chrono_literals;
+  constexpr std::chrono::nanoseconds kInterval = 1s;
+  constexpr int kShare = 50;  // A fiftieth of the time at most.
+  const std::chrono::nanoseconds start = clock_.now();
+  if (!hooks_.unfinished || (!at_once && start - last_kept_ < std::max(kInterval, kShare * keeping_cost_))) return;
+  const ProfileContext context{pool_, scale_, precision_, reference_hot_, per_kernel_};
+  for (const int index : batch) {
+    ItemState& state = items_[static_cast<std::size_t>(index)];
+    const bool has_news = state.kept_visits < 0 || state.visits >= 2 * std::max(state.kept_visits, 1);
+    if (state.phase != Phase::kOpen || !state.reported || !has_news || !has_some_of_everything(state, pool_)) continue;
+    state.kept_visits = state.visits;
+    ModelProfile profile = make_profile(state, context, hooks_.utc_now());
+    profile.flags += profile.flags.empty() ? "unfinished" : ",unfinished";
+    hooks_.unfinished(profile);
+  }
+  last_kept_ = clock_.now();
+  keeping_cost_ = last_kept_ - start;
+}
+
 void Run::finish_settled(const std::vector<int>& batch) {
   for (const int index : batch) {
     ItemState& state = items_[static_cast<std::size_t>(index)];

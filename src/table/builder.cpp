@@ -101,11 +101,10 @@ std::int64_t Builder::kernel_number(const Blob16& key, const KernelSignature& si
 }
 
 bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile& profile) {
-  const bool succeeded = profile.status == "ok";
-  const auto [place, fresh] = measured_.try_emplace({config, operator_no, profile.context}, succeeded);
+  const auto [place, fresh] = measured_.try_emplace({config, operator_no, profile.context}, is_final(profile));
   if (fresh) return true;
-  if (place->second && !succeeded) return false;
-  place->second = succeeded;
+  if (place->second && !is_final(profile)) return false;
+  place->second = is_final(profile);
   for (const char* table : {"operator_kernel", "port"}) {
     Statement(database_,
               std::string("DELETE FROM ") + table + " WHERE config_no = ? AND operator_no = ? AND context = ?")

@@ -62,7 +62,7 @@ class Builder {
   std::map<std::string, CacheCurve> caches_;  // By configuration.
   std::unordered_map<Blob16, std::int64_t, BlobHash> operators_, kernels_;
   bool has_manifest_ = false;
-  std::map<std::tuple<int, std::int64_t, std::string>, bool> measured_;  // Value: it succeeded.
+  std::map<std::tuple<int, std::int64_t, std::string>, bool> measured_;  // Value: is_final().
 };
 
 }  // namespace mmt::table

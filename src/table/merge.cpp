@@ -63,14 +63,13 @@ class Merger {
   }
 
  private:
-  /// False: what is there is as new. A failure takes no other's place, as in the table.
+  /// False: what is there is as new. What is not final takes no other's place, as in the table.
   bool note(const JournalEntry& entry) {
     const ModelProfile& profile = entry.profile;
-    const bool succeeded = profile.status == "ok";
     const auto [place, fresh] = latest_.try_emplace({entry.run.config_id(), profile.fingerprint, profile.context},
-                                                    succeeded, profile.measured_at);
+                                                    is_final(profile), profile.measured_at);
     if (fresh) return true;
-    const std::pair<bool, std::string> mine{succeeded, profile.measured_at};
+    const std::pair<bool, std::string> mine{is_final(profile), profile.measured_at};
     if (mine <= place->second) return false;
     place->second = mine;
     return true;

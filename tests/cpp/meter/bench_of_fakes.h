@@ -34,7 +34,7 @@ struct Bench {
   std::vector<MeterItem> items;
   MeterOptions options;
   metering::Hooks hooks;
-  std::vector<ModelProfile> profiles;
+  std::vector<ModelProfile> profiles, unfinished;
   std::vector<MeterProgress> progress;
   StopHook stop;
 

@@ -132,6 +132,40 @@ TEST_F(FolderTest, AnInterruptedRunGoesOnOnTheSameScale) {
   }
 }
 
+TEST_F(FolderTest, AKilledRunLeavesWhatItKnewAndIsGoneOnWith) {
+  for (int i = 1; i < 6; ++i) {
+    for (const char* context : {"plain", "packed"}) {
+      engine_.model(folder_ / ("models/f" + std::to_string(i) + "." + context + ".mnn")).noise = 0.1;
+    }
+  }
+  options_.meter.times = 4000;
+  options_.meter.target_ci = 0.001;
+  const std::string path = folder_ / kJournalName;
+  std::string killed;  // The journal as it is after four seconds, which is all that a killed run leaves.
+  stop_ = [&] {
+    if (killed.empty() && clock_.now() > std::chrono::seconds(4)) killed = read_file(path);
+    return !killed.empty();
+  };
+  run();
+  std::ofstream(path, std::ios::binary) << killed;
+  std::map<std::string, ModelProfile> left;
+  for (const ModelProfile& profile : journal()) left[profile.fingerprint + profile.context] = profile;
+  EXPECT_EQ(left.size(), 12u);
+  const auto finished = std::count_if(left.begin(), left.end(), [](const auto& one) { return is_final(one.second); });
+  EXPECT_GT(finished, 0);
+  EXPECT_LT(finished, 12);
+  for (const auto& [name, profile] : left) {
+    if (profile.context == "plain") EXPECT_NEAR(profile.hot.median_us, 102 + 10 * (profile.fingerprint[1] - '0'), 8);
+  }
+
+  stop_ = {};
+  options_.meter.times = 40;
+  const FolderReport second = run();
+  EXPECT_EQ(second.result.skipped, finished);
+  EXPECT_EQ(second.result.measured, 12 - finished);
+  EXPECT_EQ(run().result.skipped, 12);
+}
+
 TEST_F(FolderTest, RowsThatABudgetLeftThinAreMeasuredAgain) {
   options_.meter.budget = std::chrono::milliseconds(60);
   const FolderReport first = run();

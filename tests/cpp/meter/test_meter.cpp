@@ -112,6 +112,34 @@ TEST(Meter, StopsEarlyWhenQuietAndAtTimesWhenNot) {
   }
 }
 
+TEST(Meter, WhatIsKnownOfOpenModelsIsGivenAwayMeanwhile) {
+  const auto measure = [](bool keep) {
+    Bench bench;
+    add_a_dozen(bench);
+    for (int i = 0; i < 12; ++i) bench.engine.model("m" + std::to_string(i)).noise = 0.3;
+    bench.options.times = 400;
+    if (keep) bench.hooks.unfinished = [&](const ModelProfile& profile) { bench.unfinished.push_back(profile); };
+    EXPECT_GT(bench.run().wall_s, 4);
+    return bench;
+  };
+  const Bench with = measure(true), without = measure(false);
+  EXPECT_EQ(with.engine.visits, without.engine.visits);
+  std::map<std::string, int> counts, lines;
+  for (const ModelProfile& profile : with.unfinished) {
+    EXPECT_TRUE(has_flag(profile.flags, "unfinished") && has_flag(profile.flags, "few"));
+    EXPECT_FALSE(is_final(profile));
+    EXPECT_EQ(profile.kernels.size(), 2u);
+    const int samples = profile.cold.count + profile.kernels[0].cold.count;
+    EXPECT_GT(samples, counts[profile.fingerprint]);
+    counts[profile.fingerprint] = samples;
+    ++lines[profile.fingerprint];
+  }
+  EXPECT_EQ(counts.size(), 12u);
+  for (const auto& [name, count] : lines) EXPECT_LE(count, 9) << "doubling visits";
+  ASSERT_EQ(with.profiles.size(), 12u);
+  for (const ModelProfile& profile : with.profiles) EXPECT_TRUE(is_final(profile));
+}
+
 TEST(Meter, TinyKernelsAreJudgedByWhatATimerCanTell) {
   Bench bench;
   for (int i = 0; i < 4; ++i) {

@@ -132,6 +132,25 @@ TEST_F(TableTest, TheLatestMeasurementReplacesEarlierOnesAndAFailureDoesNot) {
   EXPECT_EQ(table->find_kernel(kRelu.key), nullptr) << "nobody contains this kernel any more";
 }
 
+TEST_F(TableTest, WhatARunLeftUnfinishedCountsUntilItIsFinished) {
+  ModelProfile unfinished = make_profile("a", {make_kernel(kConv, 18, 9)});
+  unfinished.flags = "few,unfinished";
+  const ModelProfile finished = make_profile("a", {make_kernel(kConv, 22, 11)});
+  ModelProfile failed = unfinished;
+  failed.status = "failed";
+  const auto hot_us = [&](const std::vector<ModelProfile>& profiles) {
+    std::filesystem::remove(file("latency.jsonl"));
+    write_journal(profiles, make_run());
+    const auto table = LatencyTable::open(folder_);
+    const auto kernel = table->find_kernel(kConv.key);
+    return kernel != nullptr ? kernel->hot_us : 0;
+  };
+  EXPECT_NEAR(hot_us({unfinished}), 9, 1e-9);
+  EXPECT_NEAR(hot_us({unfinished, finished}), 11, 1e-9);
+  EXPECT_NEAR(hot_us({finished, unfinished}), 11, 1e-9) << "of a later run that was killed";
+  EXPECT_EQ(hot_us({unfinished, failed}), 0) << "it failed in the end";
+}
+
 TEST_F(TableTest, ContextsAreKeptApart) {
   write_journal(
       {make_profile("a", {make_kernel(kConv, 20, 10)}, 5, "plain"),
