@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,16 @@ struct MemoryEstimate {
   /// What the operators' own sessions took beyond what follows from their kernels, added up. A measure of trust: small
   /// where the engine's rules are known.
   double unexplained_mib = 0;
+  /// What the weights asked for, one list per kernel that has any, in order: bytes that stay (positive), then bytes
+  /// taken while they are rearranged and given back at its end (negative).
+  std::vector<std::vector<std::int64_t>> weight_steps;
 };
+
+/// Weights in MiB of models whose steps are put together from parts: `parts` holds the steps of each slot's choices,
+/// `rows` (row-major) one choice per slot. The engine's heap is followed over each model, so that pieces that one part
+/// leaves are used by a later one. Throws Error(kInvalidArgument) for choices that do not exist.
+std::vector<double> weights_mib(const std::vector<std::vector<std::vector<std::vector<std::int64_t>>>>& parts,
+                                std::span<const std::int32_t> rows);
 
 /// Size of a model, each part the sum over its operators.
 struct SizeEstimate {

@@ -68,6 +68,7 @@ FEATURES = (
     "flops",
     "size_mb",
     "memory_mib",
+    "unexplained_mib",
 )
 _MEMORY = FEATURES.index("memory_mib")
 #: Parts count as additive where checks on random configurations agree to this share of the latency.
@@ -103,6 +104,7 @@ class LatencySpace:
         self._names = list(self.slots)
         self._known: dict[tuple[int, ...], np.ndarray] = {}
         self._activations: dict[tuple[int, ...], float] = {}
+        self._weight_steps: dict[tuple[int, ...], list[list[int]]] = {}
         #: Largest share by which `memory_mib(rows)` missed the models' own predictions on random configurations.
         self.memory_error = 0.0
         self._seed = seed
@@ -126,7 +128,9 @@ class LatencySpace:
             # Weights add up; activations share one pool that is as large as its fullest moment needs.
             memory = prediction.memory
             values["memory_mib"] = memory["session_mib"] - memory["activations_mib"] if memory["known"] else np.nan
+            values["unexplained_mib"] = memory["unexplained_mib"] if memory["known"] else np.nan
             self._activations[choice] = memory["activations_mib"] if memory["known"] else np.nan
+            self._weight_steps[choice] = prediction.result.weight_steps(self.table)
             self._known[choice] = np.array([float(values[name]) for name in FEATURES])
             self.models_predicted += 1
         return self._known[choice]
@@ -150,7 +154,18 @@ class LatencySpace:
                             pairs.append((slot, a, slot + 1, b, correction))
         self._pairs = len(pairs)
         self.memory_known = not any(np.isnan(value) for value in self._activations.values())
-        self._most_activations = max(self._activations.values()) if self.memory_known else 0.0
+        self._most_activations = 0.0
+        if self.memory_known:
+            draws = random.Random(self._seed)  # those that `_additive` made as well
+            for _ in range(_CHECKS):
+                self._features(tuple(draws.randrange(size) for size in sizes))
+            # Weights of one choice may take space that another left, or fill it up for a third: no sum shows that, so
+            # that the bound for searches is raised by what the configurations that are known need beyond it.
+            self._most_activations = max(self._activations.values())
+            self._most_activations += max(0.0, *(
+                values[_MEMORY] + self._activations[row] - self._most_activations - base[_MEMORY]
+                - sum(single[slot][choice][_MEMORY] for slot, choice in enumerate(row))
+                for row, values in self._known.items()))
         shift = np.zeros(len(FEATURES))
         shift[_MEMORY] = self._most_activations
         self._arrays = _core.space_table.SpaceTable(sizes, list(FEATURES), np.nan_to_num(base + shift))
@@ -168,13 +183,18 @@ class LatencySpace:
         for slot, size in enumerate(sizes):
             for choice in range(size):
                 self._slot_activations[slot, choice] = self._activations[_with(zero, {slot: choice})]
-        generator = random.Random(self._seed)  # the draws that `_additive` made as well
-        for _ in range(_CHECKS if self.memory_known else 0):
-            self._features(tuple(generator.randrange(size) for size in sizes))
+        self._weights: _WeightParts | None = None
         if self.memory_known:
             rows = np.array(list(self._known))
             truth = np.array([self._known[tuple(row)][_MEMORY] + self._activations[tuple(row)] for row in rows])
             self.memory_error = float(np.abs(self.memory_mib(rows) / truth - 1).max())
+            self._weights = _WeightParts.split(self._weight_steps, zero, sizes)
+            error = float(np.abs(self.memory_mib(rows) / truth - 1).max())
+            if error > self.memory_error:
+                self._weights = None  # the slots' parts do not stand one behind another
+            else:
+                self.memory_error = error
+        self._weight_steps.clear()
 
     def _additive(self, generator: random.Random, sizes: list[int]) -> bool:
         """Whether random configurations are the sums of their single choices."""
@@ -215,16 +235,16 @@ class LatencySpace:
         return self._arrays.latency_us(rows)
 
     def memory_mib(self, rows: np.ndarray) -> np.ndarray:
-        """Session memory of configurations in MiB: weights add up, activations are the largest of the choices'.
-
-        The engine may put weights of one choice into space that another left; that is not seen here and makes this too
-        high rather than too low. `memory_error` says how well it did on random configurations. NaN where the table is
-        too old to know.
+        """Session memory of configurations in MiB: the engine's heap of weights is followed over the choices' parts (or
+        weights add up, where the slots' parts do not stand one behind another), activations are the largest of the
+        choices'. `memory_error` says how well it did on random configurations. NaN where the table is too old to know.
         """
         if not self.memory_known:
             return np.full(len(rows), np.nan)
         columns = np.arange(len(self._names))
         activations = self._slot_activations[columns, np.asarray(rows, dtype=np.int64)].max(axis=1)
+        if self._weights is not None:
+            return self._weights.mib(rows) + self.sums(rows, ["unexplained_mib"])[:, 0] + activations
         return self.sums(rows, ["memory_mib"])[:, 0] - self._most_activations + activations
 
     def latencies(self) -> np.ndarray:
@@ -238,8 +258,9 @@ class LatencySpace:
     def sums(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Sums of features (see FEATURES) of configurations, shape (n, len(names)).
 
-        "memory_mib" is here, as in `limits`, what the weights take and the largest activations of any configuration
-        that was predicted: never less than `memory_mib(rows)`.
+        "memory_mib" is here, as in `limits`, what the weights take one by one and the largest activations of any
+        configuration that was predicted: more than `memory_mib(rows)`, or as much for the random ones that were looked
+        at.
         """
         return self._arrays.feature_sums(rows, list(names))
 
@@ -296,6 +317,55 @@ class LatencySpace:
     def pareto(self, rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Indices of the rows that none other beats in both latency (lower) and score (higher), fastest first."""
         return _core.space_table.pareto_front(self.latency_us(rows), np.asarray(scores, dtype=np.float64))
+
+
+class _WeightParts:
+    """What the weights ask for, in order, cut into what is the same in all configurations and what a slot decides."""
+
+    def __init__(self, parts: list[list[list[list[int]]]], columns: list[int]) -> None:
+        self._parts = parts
+        self._columns = columns  # per part its slot, -1: the same in all configurations
+
+    @classmethod
+    def split(cls, known: Mapping[tuple[int, ...], list[list[int]]], zero: tuple[int, ...],
+              sizes: Sequence[int]) -> _WeightParts | None:
+        """None where the steps are unknown or slots decide about overlapping parts. `known`: steps by configuration,
+        with all that differ from `zero` in one slot."""
+        base = known[zero]
+        ranges = []
+        for slot, size in enumerate(sizes):
+            others = [known[_with(zero, {slot: choice})] for choice in range(1, size)]
+            if all(other == base for other in others):
+                continue
+            start = min(_common(base, other) for other in others)
+            left = min(min(len(base), *map(len, others)) - start, *(
+                _common(base[start:][::-1], other[start:][::-1]) for other in others))
+            ranges.append((start, len(base) - left, slot))
+        ranges.sort()
+        parts, columns, at = [], [], 0
+        for start, end, slot in ranges:
+            if start < at:
+                return None
+            parts += [[base[at:start]], [
+                known[_with(zero, {slot: choice})][start:len(known[_with(zero, {slot: choice})]) - (len(base) - end)]
+                for choice in range(sizes[slot])]]
+            columns += [-1, slot]
+            at = end
+        return cls([*parts, [base[at:]]], [*columns, -1]) if base else None
+
+    def mib(self, rows: np.ndarray) -> np.ndarray:
+        """Weights of configurations, shape (n, slots) -> (n,)."""
+        table = np.asarray(rows, dtype=np.int32)
+        choices = [table[:, slot] if slot >= 0 else np.zeros(len(table), dtype=np.int32) for slot in self._columns]
+        return _core.predict.weights_mib(self._parts, np.ascontiguousarray(np.stack(choices, axis=1)))
+
+
+def _common(first: Sequence[Any], second: Sequence[Any]) -> int:
+    """Length of the common beginning."""
+    for at, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return at
+    return min(len(first), len(second))
 
 
 def _with(choice: tuple[int, ...], changes: dict[int, int]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 
+#include "array_input.h"
 #include "mmt/exact.h"
 #include "mmt/memory.h"
 #include "mmt/overlay.h"
@@ -182,6 +183,14 @@ void bind_predict(nb::module_& m) {
       .def("kernels", &kernel_rows, "One dictionary per kernel, in execution order.")
       .def("memory", &memory_row, "table"_a,
            "Session memory in MiB: weights, activations, what the operators took beyond; `known`.")
+      .def(
+          "weight_steps",
+          [](const Result& result, mmt::LatencyTable& table) {
+            const nb::gil_scoped_release release;
+            return result.composed() ? mmt::estimate_memory(result.trace, result.plan, table).weight_steps
+                                     : std::vector<std::vector<std::int64_t>>();
+          },
+          "table"_a, "What the weights asked for, one list per kernel that has any; empty where that is not known.")
       .def("size", &size_row, "table"_a, "Parameters, operations and bytes of the converted file.")
       .def("node_sizes", &node_size_rows, "table"_a, "The same per node of a composed plan, -1 where not known.")
       .def("missing", &missing_rows, "What the table does not hold.")
@@ -191,6 +200,19 @@ void bind_predict(nb::module_& m) {
       "cost_model",
       [](const std::shared_ptr<mmt::LatencyTable>& table) { return mmt::CostModel::from(table->config()); }, "table"_a,
       "The constants that turn sums into a latency, of a table's configuration.");
+  m.def(
+      "weights_mib",
+      [](const std::vector<std::vector<std::vector<std::vector<std::int64_t>>>>& parts,
+         const nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>& rows) {
+        std::vector<double> sums;
+        {
+          const nb::gil_scoped_release release;
+          sums = mmt::weights_mib(parts, {rows.data(), rows.size()});
+        }
+        return mmt::python::to_array(std::move(sums));
+      },
+      "parts"_a, "rows"_a,
+      "Weights in MiB of configurations: `parts` holds the weight steps of each column's choices.");
   m.def(
       "explain_memory",
       [](const std::shared_ptr<mmt::LatencyTable>& table, const std::string& fingerprint) {

@@ -1,12 +1,14 @@
 #include "mmt/memory.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 
 #include "mmt/error.h"
 #include "plan/composer.h"
 #include "plan/memory_flow.h"
+#include "plan/memory_pool.h"
 
 namespace mmt {
 namespace {
@@ -60,6 +62,7 @@ class ModelFlow {
     const Account account = memory::account_for(flow_, traits);
     result.known = true;
     result.weights_mib = mib(account.weights);
+    result.weight_steps = memory::weight_steps(flow_, traits);
     result.activations_mib = mib(account.activations);
     std::map<const ContextRow*, double> beyond;
     for (const ContextRow* context : used_) {
@@ -241,6 +244,33 @@ class ModelFlow {
 };
 
 }  // namespace
+
+std::vector<double> weights_mib(const std::vector<std::vector<std::vector<std::vector<std::int64_t>>>>& parts,
+                                std::span<const std::int32_t> rows) {
+  if (parts.empty() || rows.size() % parts.size() != 0)
+    throw Error(ErrorCode::kInvalidArgument, "memory: rows need " + std::to_string(parts.size()) + " columns");
+  std::vector<double> result;
+  result.reserve(rows.size() / parts.size());
+  std::vector<memory::WeightHeap::Handle> preparing;
+  for (std::size_t at = 0; at < rows.size();) {
+    memory::WeightHeap heap;
+    for (const auto& choices : parts) {
+      const std::int32_t choice = rows[at++];
+      if (choice < 0 || choice >= static_cast<std::int32_t>(choices.size()))
+        throw Error(ErrorCode::kInvalidArgument, "memory: a slot has no choice " + std::to_string(choice));
+      for (const std::vector<std::int64_t>& step : choices[static_cast<std::size_t>(choice)]) {
+        preparing.clear();
+        for (const std::int64_t bytes : step) {
+          const auto piece = heap.take(std::abs(bytes));
+          if (bytes < 0) preparing.push_back(piece);
+        }
+        for (const auto piece : preparing) heap.give_back(piece);
+      }
+    }
+    result.push_back(mib(heap.bytes()));
+  }
+  return result;
+}
 
 MemoryEstimate estimate_memory(const Trace& trace, const ModelPlan& plan, LatencyTable& table) {
   return ModelFlow(trace, plan, table).estimate();

@@ -70,6 +70,18 @@ Account account_for(const Flow& flow, const Traits& traits) {
   return {heap.bytes(), pool.bytes()};
 }
 
+std::vector<std::vector<std::int64_t>> weight_steps(const Flow& flow, const Traits& traits) {
+  std::vector<std::vector<std::int64_t>> steps;
+  for (const Step& step : flow.steps) {
+    Needs needs = needs_of(step.kernel, traits);
+    std::vector<std::int64_t>& sizes = needs.kept;
+    for (const std::int64_t bytes : needs.preparing) sizes.push_back(-bytes);
+    std::erase(sizes, 0);
+    if (!sizes.empty()) steps.push_back(std::move(sizes));
+  }
+  return steps;
+}
+
 FlowNumbers FlowNumbers::parse(const std::string& text) {
   FlowNumbers numbers;
   const char *at = text.data(), *end = text.data() + text.size();

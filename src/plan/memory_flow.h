@@ -42,6 +42,9 @@ struct Account {
 /// What a session with these kernels takes.
 Account account_for(const Flow& flow, const Traits& traits);
 
+/// MemoryEstimate::weight_steps of these kernels.
+std::vector<std::vector<std::int64_t>> weight_steps(const Flow& flow, const Traits& traits);
+
 /// The numbers of a KernelProfile::tensors text; `copied_from`: per read its source, -1 for none.
 struct FlowNumbers {
   std::vector<int> reads, copied_from, writes;

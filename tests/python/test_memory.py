@@ -70,6 +70,22 @@ def test_what_a_prediction_tells(ops: Path, space) -> None:
     assert as_dict["size_mb"] == pytest.approx(prediction.size_mb)
 
 
+@pytest.mark.parametrize("example", ["resnet", "mobilenetv3"])
+def test_memory_over_a_whole_space_agrees_with_single_predictions(example: str, tmp_path: Path, repository: Path,
+                                                                  load_file) -> None:
+    folder, net = tmp_path / "ops", load_file(f"examples/{example}/space.py")
+    generate_ops_list(repository / f"examples/{example}/ops.yaml", folder)
+    meter_ops(folder, times=1, progress=lambda _: None)
+    found = LatencySpace(net.build, net.SLOTS, SHAPE, folder)
+    assert found.memory_error < 0.01
+    rows = found.sample(12, seed=5)
+    bounds = found.sums(rows, ["memory_mib"])[:, 0]
+    for row, mib, most in zip(rows, found.memory_mib(rows), bounds, strict=True):
+        one = predict(net.build(found.configuration(row)).eval(), folder, SHAPE)
+        assert mib == pytest.approx(one.memory_mib, rel=0.01)
+        assert most >= one.memory_mib - 1e-9
+
+
 def test_search_spaces_know_and_bound_memory_and_size(ops: Path, space) -> None:
     slots = dict(list(space.SLOTS.items())[:3])
     rest = {slot: choices[0] for slot, choices in list(space.SLOTS.items())[3:]}

@@ -57,6 +57,21 @@ TEST(WeightHeap, FreedAllocationsAreReturnedUnlessAPartIsInUse) {
   EXPECT_EQ(heap.bytes(), 1500);
 }
 
+TEST(WeightHeap, IsFollowedOverPartsThatArePutTogether) {
+  const double mib = 1 << 20;
+  const auto bytes = [&](const std::vector<std::vector<std::vector<std::vector<std::int64_t>>>>& parts,
+                         const std::vector<std::int32_t>& rows) {
+    std::vector<double> sums = weights_mib(parts, rows);
+    for (double& sum : sums) sum *= mib;
+    return sums;
+  };
+  // The first part rearranges 500 bytes or not; the second one's 100 bytes go into what that left.
+  EXPECT_EQ(bytes({{{{1000, -500}}, {{1000}}}, {{{100}}, {{600}}}}, {0, 0, 1, 0, 0, 1, 1, 1}),
+            (std::vector<double>{1500, 1100, 1600, 1600}));
+  EXPECT_THROW(weights_mib({{{{1}}}}, std::vector<std::int32_t>{1}), Error);
+  EXPECT_THROW(weights_mib({{{{1}}}, {{{1}}}}, std::vector<std::int32_t>{0}), Error);
+}
+
 TEST(KernelText, ShapesLayoutsAndAttributesAreRead) {
   const KernelText kernel =
       KernelText::parse("Convolution", "kernel_x=3,kernel_y=5,pads=1x1",
