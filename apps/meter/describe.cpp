@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace mmt::app {
 namespace {
@@ -35,9 +36,39 @@ std::string list_text(const std::vector<int>& numbers) {
   return text;
 }
 
+/// The lines of EngineFacts::build_flags as an object; null where they are unknown.
+Json flags_json(const std::string& flags) {
+  Json json;
+  std::istringstream lines(flags);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t equals = line.find('=');
+    if (equals != std::string::npos) json[line.substr(0, equals)] = line.substr(equals + 1);
+  }
+  return json;
+}
+
+/// The options that are on, and those that are no switches.
+std::string flags_text(const std::string& flags) {
+  std::string text;
+  std::istringstream lines(flags);
+  for (std::string line; std::getline(lines, line);) {
+    const bool off = line.ends_with("=OFF") || line.ends_with("=0") || line.ends_with("=FALSE");
+    if (off) continue;
+    text += (text.empty() ? "" : " ") + (line.ends_with("=ON") ? line.substr(0, line.size() - 3) : line);
+  }
+  return text.empty() ? "unknown: the build folder of the engine was not at hand, and the library does not record them"
+                      : text;
+}
+
+std::string words_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text.empty() ? "none" : text;
+}
+
 }  // namespace
 
-std::string describe_json(const HostFacts& host, const EngineFacts* engine, const std::string& engine_error) {
+std::string describe_json(const HostFacts& host, const EngineProbe& engine) {
   Json clusters = Json::array(), cpus = Json::array(), temperatures = Json::array();
   for (const CpuCluster& cluster : host.clusters) {
     clusters.push_back({{"name", cluster.name},
@@ -77,17 +108,29 @@ std::string describe_json(const HostFacts& host, const EngineFacts* engine, cons
             {"clusters", clusters},
             {"cpus", cpus},
             {"temperatures", temperatures}};
-  if (engine != nullptr) {
-    json["engine"] = {{"name", engine->name},       {"version", engine->version}, {"build", engine->build},
-                      {"backend", engine->backend}, {"threads", engine->threads}, {"per_kernel", engine->per_kernel}};
+  if (engine.facts) {
+    const EngineFacts& facts = *engine.facts;
+    Json code = Json::object();
+    for (const CodePath& path : engine.code) code[path.name] = path.found;
+    json["engine"] = {{"name", facts.name},
+                      {"version", facts.version},
+                      {"build", facts.build},
+                      {"library", facts.library},
+                      {"build_flags", flags_json(facts.build_flags)},
+                      {"code", code},
+                      {"backends", engine.backends},
+                      {"missing_backends", engine.missing_backends},
+                      {"backend", facts.backend},
+                      {"threads", facts.threads},
+                      {"per_kernel", facts.per_kernel}};
   } else {
     json["engine"] = nullptr;
-    json["engine_error"] = engine_error;
+    json["engine_error"] = engine.error;
   }
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string describe_text(const HostFacts& host, const EngineFacts* engine, const std::string& engine_error) {
+std::string describe_text(const HostFacts& host, const EngineProbe& engine) {
   std::string text;
   const auto line = [&text](const std::string& name, const std::string& value) {
     text += name + std::string(name.size() < 14 ? 14 - name.size() : 1, ' ') + value + "\n";
@@ -113,12 +156,27 @@ std::string describe_text(const HostFacts& host, const EngineFacts* engine, cons
     line("temperature", degrees + sensor.name);
   }
   line("system", or_unreadable(host.os) + ", " + host.kernel);
-  if (engine != nullptr) {
-    line("engine", engine->name + " " + engine->version + " (" + engine->build + "), " + engine->backend + ", " +
-                       std::to_string(engine->threads) + " threads" + (engine->per_kernel ? "" : ", whole runs only"));
-  } else {
-    line("engine", engine_error);
+  if (!engine.facts) {
+    line("engine", engine.error);
+    return text;
   }
+  const EngineFacts& facts = *engine.facts;
+  line("engine", facts.name + " " + facts.version + " (" + facts.build + "), " + facts.backend + ", " +
+                     std::to_string(facts.threads) + " threads" + (facts.per_kernel ? "" : ", whole runs only"));
+  line("  library", facts.library.empty() ? "unknown" : facts.library);
+  line("  flags", flags_text(facts.build_flags));
+  for (const char* found : {"yes", "no", "unknown"}) {
+    std::string names;
+    for (const CodePath& path : engine.code) {
+      if (path.found == found) names += (names.empty() ? "" : ", ") + path.name;
+    }
+    const std::string word = found == std::string("yes")  ? "  has code"
+                             : found == std::string("no") ? "  lacks"
+                                                          : "  code";
+    if (!names.empty())
+      line(word, names + (found == std::string("unknown") ? ": unknown, the library's names are stripped" : ""));
+  }
+  line("  backends", words_text(engine.backends) + " (tried here; not: " + words_text(engine.missing_backends) + ")");
   return text;
 }
 

@@ -31,17 +31,30 @@ void on_interrupt(int) {
   std::signal(SIGINT, SIG_DFL);  // A second one ends the program at once; the journal stands that.
 }
 
+/// Whether a backend is built in and finds its device shows when it is started.
+void probe_backends(Options options, EngineProbe& engine) {
+  for (const std::string& name : backend_names()) {
+    options.folder.config.backend = name;
+    try {
+      start_engine(options);
+      engine.backends.push_back(name);
+    } catch (const Error&) {
+      engine.missing_backends.push_back(name);
+    }
+  }
+}
+
 int describe(const Options& options) {
   const HostFacts host = read_host_facts();
-  EngineFacts facts;
-  std::string error;
+  EngineProbe engine;
   try {
-    facts = start_engine(options)->facts();
+    engine.facts = start_engine(options)->facts();
+    engine.code = code_paths(engine.facts->library);
   } catch (const Error& failure) {
-    error = failure.what();
+    engine.error = failure.what();
   }
-  const EngineFacts* engine = error.empty() ? &facts : nullptr;
-  const std::string text = options.json ? describe_json(host, engine, error) : describe_text(host, engine, error);
+  if (engine.facts) probe_backends(options, engine);
+  const std::string text = options.json ? describe_json(host, engine) : describe_text(host, engine);
   std::fputs(text.c_str(), stdout);
   return 0;
 }

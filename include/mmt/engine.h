@@ -33,7 +33,20 @@ struct EngineFacts {
   std::string backend;     ///< Effective backend.
   int threads = 1;         ///< Effective number of threads.
   bool per_kernel = true;  ///< False where per-kernel times are meaningless (asynchronous backends).
+  std::string library;     ///< Path of the engine's library; "" unknown.
+  /// "MNN_AVX2=ON", one a line: the options in the build folder that the engine's library came from; "" unknown.
+  std::string build_flags;
 };
+
+/// Whether a library of MNN holds code for an instruction set, judged by the names of its functions.
+struct CodePath {
+  std::string name;   ///< "avx2", "avx512", "arm82", …
+  std::string found;  ///< "yes", "no", or "unknown" where names are stripped or the file is unreadable.
+};
+std::vector<CodePath> code_paths(const std::string& library);
+
+/// Backends that can be named in EngineConfig::backend, and are worth a try.
+const std::vector<std::string>& backend_names();
 
 /// Memory layout of a tensor inside the engine.
 enum class Layout : std::uint8_t { kNchw = 0, kNhwc = 1, kNc4hw4 = 2, kUnknown = 3 };

@@ -1,6 +1,7 @@
 // Engines for Python: configuration, worker engines, sessions and their descriptions.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -126,7 +127,18 @@ void bind_configuration(nb::module_& m) {
       .def_ro("build", &mmt::EngineFacts::build)
       .def_ro("backend", &mmt::EngineFacts::backend)
       .def_ro("threads", &mmt::EngineFacts::threads)
-      .def_ro("per_kernel", &mmt::EngineFacts::per_kernel);
+      .def_ro("per_kernel", &mmt::EngineFacts::per_kernel)
+      .def_ro("library", &mmt::EngineFacts::library)
+      .def_ro("build_flags", &mmt::EngineFacts::build_flags);
+  m.def(
+      "code_paths",
+      [](const std::string& library) {
+        std::map<std::string, std::string> found;
+        for (const mmt::CodePath& path : mmt::code_paths(library)) found[path.name] = path.found;
+        return found;
+      },
+      nb::arg("library"), "Instruction sets that a library of MNN holds code for: name to yes, no or unknown.");
+  m.def("backend_names", &mmt::backend_names, "Backends that are worth a try.");
   nb::class_<mmt::InputSpec>(m, "InputSpec", "How one input is shaped and filled: uniform values in [low, high).")
       .def(
           "__init__",

@@ -78,8 +78,9 @@ void from_json(const json& from, EngineConfig& config) {
 }
 
 void to_json(json& out, const EngineFacts& facts) {
-  out = {{"name", facts.name},       {"version", facts.version}, {"build", facts.build},
-         {"backend", facts.backend}, {"threads", facts.threads}, {"per_kernel", facts.per_kernel}};
+  out = {{"name", facts.name},       {"version", facts.version},        {"build", facts.build},
+         {"backend", facts.backend}, {"threads", facts.threads},        {"per_kernel", facts.per_kernel},
+         {"library", facts.library}, {"build_flags", facts.build_flags}};
 }
 
 void from_json(const json& from, EngineFacts& facts) {
@@ -89,6 +90,8 @@ void from_json(const json& from, EngineFacts& facts) {
   read(from, "backend", facts.backend);
   read(from, "threads", facts.threads);
   read(from, "per_kernel", facts.per_kernel);
+  read(from, "library", facts.library);
+  read(from, "build_flags", facts.build_flags);
 }
 
 void to_json(json& out, const OpenOptions& options) {

@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "engine_mnn/self_test.h"
+#if defined(MMT_MNN_BUILD_FLAGS)
+#include "mnn_build_flags.h"
+#endif
 #include "mmt/error.h"
 
 namespace mmt::mnn {
@@ -14,6 +17,10 @@ namespace {
 constexpr const char* kBuild = "sdk";
 #else
 constexpr const char* kBuild = "wheel";
+#endif
+
+#if !defined(MMT_MNN_BUILD_FLAGS)
+constexpr const char* kMnnBuildFlags = "";
 #endif
 
 #if !defined(MMT_MNN_INTERNAL_HEADERS)
@@ -53,8 +60,9 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
     throw Error(ErrorCode::kUnsupported, "asked for " + std::to_string(config.threads) +
                                              " threads, but MNN would run " + std::to_string(found.threads) +
                                              " here: ask for at most that many");
-  facts_.build =
-      std::string(kBuild) + " " + short_file_hash(library_of(reinterpret_cast<const void*>(&MNN::getVersion)));
+  facts_.library = library_of(reinterpret_cast<const void*>(&MNN::getVersion));
+  facts_.build = std::string(kBuild) + " " + short_file_hash(facts_.library);
+  facts_.build_flags = kMnnBuildFlags;
 }
 
 std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenOptions& options) {

@@ -52,6 +52,7 @@ def judge_install(facts: dict[str, Any]) -> list[Finding]:
         engine = facts["engine"]
         findings.append(Finding("ok", "engine", f"{engine['name']} {engine['version']}, {engine['build']}, backend "
                                 f"{engine['backend']}, threads {engine['threads']}"))
+        findings.append(Finding("ok", "engine's build", _build_text(engine)))
     elif facts["engine_error"]:
         findings.append(Finding("missing", "engine", facts["engine_error"]))
     if facts["onnx"]:
@@ -60,6 +61,22 @@ def judge_install(facts: dict[str, Any]) -> list[Finding]:
         findings.append(Finding("note", "onnx", "not installed; only modules that MMT's own graph writer does not know "
                                 "need it", "pip install onnx==1.18.0"))
     return findings
+
+
+def _build_text(engine: dict[str, Any]) -> str:
+    """What is known of how the engine was compiled; what is unknown is said to be."""
+    flags, code = engine.get("build_flags"), engine.get("code") or {}
+    parts = []
+    if flags:
+        parts.append("flags " + " ".join(name if value == "ON" else f"{name}={value}" for name, value in flags.items()
+                                         if value not in ("OFF", "0", "FALSE")))
+    else:
+        parts.append("flags unknown (the library does not record them)")
+    for found, word in (("yes", "has code for"), ("no", "has none for"), ("unknown", "not known:")):
+        names = [name for name, value in code.items() if value == found]
+        if names:
+            parts.append(f"{word} {', '.join(names)}")
+    return "; ".join(parts)
 
 
 def judge_host(host: dict[str, Any], steal: float, busy: float, timer_ns: int) -> list[Finding]:

@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <fstream>
+#include <map>
+
 #include "engine/frame.h"
 #include "mmt/error.h"
 #include "mmt/worker.h"
@@ -13,6 +17,30 @@ namespace mmt {
 namespace {
 
 using nlohmann::json;
+
+TEST(EngineJson, FactsSurvive) {
+  EngineFacts facts;
+  facts.name = "mnn";
+  facts.library = "/opt/libMNN.so";
+  facts.build_flags = "MNN_AVX2=ON\nCMAKE_BUILD_TYPE=Release";
+  EXPECT_EQ(json(json(facts).get<EngineFacts>()), json(facts));
+}
+
+TEST(CodePaths, AreReadFromTheNamesInALibraryOrUnknown) {
+  const auto found = [](const std::string& content) {
+    const std::string path = ::testing::TempDir() + "mmt_code_paths_" + std::to_string(::getpid());
+    std::ofstream(path, std::ios::binary) << content;
+    std::map<std::string, std::string> names;
+    for (const CodePath& one : code_paths(path)) names[one.name] = one.found;
+    std::remove(path.c_str());
+    return names;
+  };
+  const std::string named = "..._ZN3MNN11InterpreterC1Ev..MNNGetCoreFunctions..";
+  EXPECT_EQ(found(named + "_ZN3MNN13AVX2Functions3getEv").at("avx2"), "yes");
+  EXPECT_EQ(found(named).at("avx2"), "no");
+  EXPECT_EQ(found("_ZN3MNN11InterpreterC1Ev").at("avx2"), "unknown") << "stripped";
+  EXPECT_EQ(code_paths("/nowhere/lib.so").at(0).found, "unknown");
+}
 
 TEST(EngineJson, ConfigurationSurvives) {
   EngineConfig config{

@@ -14,7 +14,7 @@ from mmt.cli import output
 
 _MARKS = {"ok": "[green]ok[/]", "note": "note", "warning": "[yellow]warning[/]", "bad": "[red]bad[/]",
           "missing": "[red]missing[/]"}
-_ENGINE_FACTS = ("name", "version", "build", "backend", "threads")
+_ENGINE_FACTS = ("name", "version", "build", "backend", "threads", "library")
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +55,7 @@ def doctor_command(
 
 def read_install(start_engine: bool = True) -> dict[str, Any]:
     """Versions of what MMT stands on and the facts of the engine, or why there is none."""
+    from mmt._core import engine as _engine
     from mmt.engine.default import default_engine, wheel_info
     from mmt.errors import MmtError
 
@@ -63,7 +64,9 @@ def read_install(start_engine: bool = True) -> dict[str, Any]:
     if start_engine:
         try:
             engine = default_engine().facts
-            facts["engine"] = {name: getattr(engine, name) for name in _ENGINE_FACTS}
+            flags = dict(line.split("=", 1) for line in engine.build_flags.splitlines() if "=" in line)
+            facts["engine"] = {name: getattr(engine, name) for name in _ENGINE_FACTS} | {
+                "build_flags": flags or None, "code": _engine.code_paths(engine.library)}
         except MmtError as error:
             facts["engine_error"] = str(error)
     return facts
