@@ -20,6 +20,8 @@ struct GaussianProcessOptions {
   int starts = 6;                ///< Starting points of the maximisation, spread deterministically from `seed`.
   std::uint64_t seed = 1;
   double min_noise = 1e-3;  ///< Least noise, as a share of the values' standard deviation.
+  /// Where the priors expect the noise and the size of what can be learned (smooth and linear part), as the same share.
+  double usual_noise = 0.3, usual_signal = 0.6;
 };
 
 struct GaussianProcessPrediction {

@@ -28,6 +28,9 @@ __all__ = ["latency_predictor"]
 
 _FORMAT = 1
 _TWO_SIDED_95 = 1.96
+#: What is left between models after one scale factor is mostly noise of their measurements, until many models say
+#: otherwise: shares of the spread.
+_USUAL_NOISE, _USUAL_SIGNAL = 1.0, 0.1
 #: Below this many models only one scale factor is fitted: a process with lengths would fit the noise.
 _FEW = 6
 
@@ -88,7 +91,8 @@ class latency_predictor:
             matrix = np.array([_features(prediction, self.types) for prediction, _ in rows])
             self.center, self.scale = matrix.mean(axis=0), np.maximum(matrix.std(axis=0), 1e-6)
             self.process = _core.gaussian_process.GaussianProcess.fit(
-                (matrix - self.center) / self.scale, ratios - self.mean, linear=True, separate_lengths=False
+                (matrix - self.center) / self.scale, ratios - self.mean, linear=True, separate_lengths=False,
+                usual_noise=_USUAL_NOISE, usual_signal=_USUAL_SIGNAL,
             )
 
     def _correction(self, prediction: Prediction) -> tuple[float, float]:

@@ -44,8 +44,8 @@ void bind_gaussian_process(nb::module_& m) {
   nb::class_<GaussianProcess>(m, "GaussianProcess", "Gaussian process regression on a few rows of features.")
       .def_static(
           "fit",
-          [](nb::handle features, nb::handle values, bool linear, bool separate_lengths, int starts,
-             std::uint64_t seed) {
+          [](nb::handle features, nb::handle values, bool linear, bool separate_lengths, int starts, std::uint64_t seed,
+             double usual_noise, double usual_signal) {
             const nb::object array = as_matrix(features);
             const Matrix x = to_matrix(array);
             const std::vector<double> y = to_vector(values, "values");
@@ -54,10 +54,13 @@ void bind_gaussian_process(nb::module_& m) {
             options.separate_lengths = separate_lengths;
             options.starts = starts;
             options.seed = seed;
+            options.usual_noise = usual_noise;
+            options.usual_signal = usual_signal;
             const nb::gil_scoped_release release;
             return GaussianProcess::fit({x.data(), x.size()}, static_cast<int>(x.shape(1)), y, options);
           },
           "features"_a, "values"_a, "linear"_a = true, "separate_lengths"_a = true, "starts"_a = 6, "seed"_a = 1,
+          "usual_noise"_a = 0.3, "usual_signal"_a = 0.6,
           "features: (n, d); values: (n,). Hyperparameters at the maximum of the marginal likelihood.")
       .def(
           "predict",

@@ -50,7 +50,8 @@ GaussianProcess GaussianProcess::fit(std::span<const double> features, int dims,
   require(values.size() >= 2 && values.size() <= kMostRows,
           "2…2000 rows are needed, not " + std::to_string(values.size()));
   require(features.size() == values.size() * static_cast<std::size_t>(dims), "features and values do not match");
-  require(options.starts >= 1 && options.min_noise > 0, "starts must be at least 1 and min_noise above 0");
+  require(options.starts >= 1 && options.min_noise > 0 && options.usual_noise > 0 && options.usual_signal > 0,
+          "starts must be at least 1, min_noise, usual_noise and usual_signal above 0");
   require_finite(features, "features");
   require_finite(values, "values");
 
@@ -73,7 +74,8 @@ GaussianProcess GaussianProcess::fit(std::span<const double> features, int dims,
   std::vector<double> standard_values;
   for (const double value : values) standard_values.push_back((value - process.value_shift_) / process.value_scale_);
   const bool separate = options.separate_lengths && values.size() >= 10 * static_cast<std::size_t>(dims);
-  const gp::Objective objective(process.rows_, dims, standard_values, options.linear, separate, options.min_noise);
+  const gp::Objective objective(process.rows_, dims, standard_values, options.linear, separate, options.min_noise,
+                                options.usual_noise, options.usual_signal);
   std::mt19937_64 random(options.seed);
   std::vector<double> best = objective.prior_mean();
   double best_value = -std::numeric_limits<double>::infinity();

@@ -40,7 +40,7 @@ struct Objective::Data {
 };
 
 Objective::Objective(std::span<const double> rows, int dims, std::span<const double> values, bool linear,
-                     bool separate_lengths, double min_noise)
+                     bool separate_lengths, double min_noise, double usual_noise, double usual_signal)
     : data_(std::make_unique<Data>()) {
   const auto n = static_cast<Eigen::Index>(values.size());
   const Eigen::Map<const RowMatrix> x(rows.data(), n, dims);
@@ -58,11 +58,11 @@ Objective::Objective(std::span<const double> rows, int dims, std::span<const dou
     }
   }
   data_->products = ((x * x.transpose()).array() + 1).matrix() / (1.0 + dims);
-  // Weak priors on the logarithms, over standardised data: values vary by about 1, a third of that is noise, and
-  // lengths grow with the number of features (as distances do).
+  // Weak priors on the logarithms, over standardised data: values vary by about 1, and lengths grow with the number of
+  // features (as distances do).
   const double length = std::log(2.0) + 0.5 * std::log(static_cast<double>(dims));
-  prior_mean_ = {-0.5, std::log(0.3)};
-  if (linear) prior_mean_.push_back(-0.5);
+  prior_mean_ = {std::log(usual_signal), std::log(usual_noise)};
+  if (linear) prior_mean_.push_back(std::log(usual_signal));
   prior_mean_.insert(prior_mean_.end(), data_->squares.size(), length);
   prior_deviation_.assign(prior_mean_.size(), 1.0);
 }

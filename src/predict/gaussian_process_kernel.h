@@ -22,7 +22,7 @@ class Objective {
  public:
   /// `rows`: standardised features, row-major; `values`: standardised.
   Objective(std::span<const double> rows, int dims, std::span<const double> values, bool linear, bool separate_lengths,
-            double min_noise);
+            double min_noise, double usual_noise = 0.3, double usual_signal = 0.6);
   ~Objective();
 
   std::size_t size() const { return prior_mean_.size(); }
