@@ -19,7 +19,7 @@ struct Hooks {
   /// For ModelProfile::measured_at. Default: the system's time.
   std::function<std::string()> utc_now;
   /// Takes what is known of the open models, flagged "unfinished", every few seconds and where a run is interrupted:
-  /// each model again when its visits have doubled. Default: nobody does.
+  /// each model again when its visits have tripled. Default: nobody does.
   ProfileSink unfinished;
   /// Keys of kernels that are known well enough from before (not measured for their own sake).
   std::vector<std::string> known_kernels;

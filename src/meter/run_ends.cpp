@@ -51,7 +51,7 @@ void Run::keep_unfinished(const std::vector<int>& batch, bool at_once) {
   const ProfileContext context{pool_, scale_, precision_, reference_hot_, per_kernel_};
   for (const int index : batch) {
     ItemState& state = items_[static_cast<std::size_t>(index)];
-    const bool has_news = state.kept_visits < 0 || state.visits >= 2 * std::max(state.kept_visits, 1);
+    const bool has_news = state.kept_visits < 0 || state.visits >= 3 * std::max(state.kept_visits, 1);
     if (state.phase != Phase::kOpen || !state.reported || !has_news || !has_some_of_everything(state, pool_)) continue;
     state.kept_visits = state.visits;
     ModelProfile profile = make_profile(state, context, hooks_.utc_now());

@@ -135,7 +135,7 @@ TEST(Meter, WhatIsKnownOfOpenModelsIsGivenAwayMeanwhile) {
     ++lines[profile.fingerprint];
   }
   EXPECT_EQ(counts.size(), 12u);
-  for (const auto& [name, count] : lines) EXPECT_LE(count, 9) << "doubling visits";
+  for (const auto& [name, count] : lines) EXPECT_LE(count, 9) << "tripled visits";
   ASSERT_EQ(with.profiles.size(), 12u);
   for (const ModelProfile& profile : with.profiles) EXPECT_TRUE(is_final(profile));
 }
