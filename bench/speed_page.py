@@ -18,9 +18,9 @@ _HEAD = """# Performance
 
 Made by `make bench`; the figures are those of its last run, one core unless a line says otherwise. The classic way
 ([bench/classic](../bench/classic/__init__.py)) is a small reconstruction of how such tools work: PyTorch's exporter and
-a converter for each operator, a process with 100 runs for each operator, a full forward pass and a look-up by printed
-text for each prediction. Both sides run in turns in one process; "±" is how far two repetitions are apart (empty
-where there was one). A missed target is marked.
+a converter process for each operator, a process with 100 runs for each operator, a full forward pass and a look-up by
+class, shape and printed text, row after row, for each prediction. Both sides run in turns in one process; "±" is how
+far two repetitions are apart (empty where there was one). A missed target is marked.
 
 A prediction reads the rows that it names, whatever else the table holds. What is known of a model is remembered by its
 structure (attributes, children, shapes, code of its classes), so that a model that was seen is looked at but not walked

@@ -6,11 +6,12 @@ import gc
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from classic.predict import Row
+from classic import predict as classic
 from example_spaces import ROOT, example_space
 
 import mmt.predict
@@ -46,7 +47,7 @@ def deep_resnet(blocks: int) -> torch.nn.Module:
     return torch.nn.Sequential(ResNetStem(), *same, *wide, ResNetHead(512)).eval()
 
 
-def classic_table(name: str, folder: Path, rows: int = 0) -> list[Row]:
+def classic_table(name: str, folder: Path, rows: int = 0) -> list[classic.Row]:
     """The example's operators as a classic table; up to `rows` more that are like them but not the same."""
     table = mmt.predict.LatencyTable.open(str(folder))
     found = []
@@ -58,17 +59,30 @@ def classic_table(name: str, folder: Path, rows: int = 0) -> list[Row]:
             continue
         shapes = [list(shape) for shape in operator.input_shapes]
         row = table.find_operator(fingerprint.fingerprint(module.eval(), shapes))
-        found.append(Row(repr(module), tuple(shapes[0]), _ms(row)))
+        with classic.short_names(module, {type(module).__name__}):
+            found.append(classic.Row(type(module).__name__, repr(module), tuple(shapes[0]), _ms(row)))
     fillers = [
-        Row(row.text, (*row.shape[:-1], row.shape[-1] + 1 + number), row.latency_ms)
+        classic.Row(row.kind, row.text, (*row.shape[:-1], row.shape[-1] + 1 + number), row.latency_ms)
         for number, row in ((i, found[i % len(found)]) for i in range(max(0, rows - len(found))))
     ]
     return fillers + found
 
 
+def classic_seconds(model: torch.nn.Module, table: list[classic.Row], shape: list[int]) -> float:
+    """How long the classic way takes to predict a model."""
+    with classic.short_names(model, {row.kind for row in table}):
+        start = time.perf_counter()
+        latency_ms = classic.predict(model, table, shape)
+        took = time.perf_counter() - start
+    if not latency_ms > 0:
+        raise RuntimeError("the classic table knows nothing of this model")
+    return took
+
+
 def _ms(row: dict[str, Any]) -> float:
-    context = row["contexts"][0]
-    return (context["hot"]["median_us"] or context["cold"]["median_us"]) / 1000
+    """The plain context's time: only that is measured as a whole."""
+    plain = next(context for context in row["contexts"] if context["context"] == "plain")
+    return (plain["hot"]["median_us"] or plain["cold"]["median_us"]) / 1000
 
 
 def forget() -> None:
@@ -78,6 +92,7 @@ def forget() -> None:
     closing._FOUND.clear()
     fingerprint._memo.clear()
     fingerprint._plans.clear()
+    fingerprint._latest.clear()
     gc.collect()
 
 

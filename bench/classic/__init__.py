@@ -4,6 +4,6 @@ A small reconstruction, in our own words, of how such tools work, with what cost
 
 - `generate`: every operator goes through PyTorch's exporter and then the engine's converter, one after another;
 - `meter`: every operator is measured in a process of its own, with a fixed number of runs;
-- `predict`: the model runs a full forward pass with a hook on every module, and each module is looked up by its printed
-  text, from the first row of the table to the last.
+- `predict`: the model runs a full forward pass with a hook on the outermost modules of the table's classes, and each of
+  them is looked up by class, input shape and printed text, from the first row of the table to the last.
 """

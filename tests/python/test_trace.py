@@ -249,11 +249,20 @@ def test_the_mode_of_every_module_is_restored() -> None:
     assert int(model[2][0].num_batches_tracked) == 0
 
 
+def test_a_module_that_was_compiled_in_place_is_recorded_and_stays_compiled() -> None:
+    model = nn.Sequential(nn.Conv2d(8, 8, 1), nn.Sequential(nn.ReLU()))
+    for module in (model, model[1]):
+        module.compile(backend="eager")
+    compiled = model._compiled_call_impl, model[1]._compiled_call_impl
+    assert names(trace(model, [IMAGE])) == ["conv2d", "relu"]
+    assert (model._compiled_call_impl, model[1]._compiled_call_impl) == compiled
+
+
 def test_modules_work_as_before_after_a_failure() -> None:
-    call = nn.Module.__call__
+    call = nn.Module.__call__, nn.Module._call_impl
     with pytest.raises(ZeroDivisionError):
         of(lambda x: x / (1 // 0))
-    assert nn.Module.__call__ is call
+    assert (nn.Module.__call__, nn.Module._call_impl) == call
     assert nn.ReLU()(torch.tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
 
 

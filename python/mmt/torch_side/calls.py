@@ -15,7 +15,7 @@ from torch.overrides import resolve_name
 
 #: `handler(outer, module, args, kwargs)` of each thread that watches module calls, innermost last.
 _handlers: dict[int, list[Callable[[Callable, nn.Module, tuple, dict], Any]]] = {}
-_outer: Callable = nn.Module.__call__
+_outer: Callable = nn.Module._call_impl
 _watching = 0
 _lock = threading.Lock()
 
@@ -24,14 +24,15 @@ _lock = threading.Lock()
 def watching() -> Iterator[None]:
     """`modules_to` is quick while this lasts.
 
-    nn.Module gets another `__call__`, and Python then forgets what it knew of hundreds of classes: that is better done
-    once around many recordings than for each of them. Other calls of modules go on as before, a little slower.
+    nn.Module gets another `_call_impl`, which its `__call__` calls, and Python then forgets what it knew of hundreds of
+    classes: that is better done once around many recordings than for each of them. (Another `__call__` would be worse:
+    Python also writes that into every class.) Other calls of modules go on as before, a little slower.
     """
     global _watching, _outer
     with _lock:
         if _watching == 0:
-            _outer = nn.Module.__call__
-            nn.Module.__call__ = _call
+            _outer = nn.Module._call_impl
+            nn.Module._call_impl = _call
         _watching += 1
     try:
         yield
@@ -39,7 +40,7 @@ def watching() -> Iterator[None]:
         with _lock:
             _watching -= 1
             if _watching == 0:
-                nn.Module.__call__ = _outer
+                nn.Module._call_impl = _outer
 
 
 @contextmanager

@@ -33,6 +33,7 @@ _BOOKKEEPING = frozenset(torch.nn.Module().__dict__) | {
 }
 
 _MEMO_LIMIT = 200_000
+_dumps = marshal.dumps
 
 
 class InputSpec(tuple):
@@ -87,15 +88,18 @@ def _input_spec(item: Any, dtype: str) -> InputSpec:
 class _Plan:
     """How to read the configuration of modules of one class with one set of attributes."""
 
-    __slots__ = ("identity", "names", "read")
+    __slots__ = ("attributes", "identity", "names", "read")
 
     def __init__(self, cls: type, attributes: Iterable[str]) -> None:
         self.identity = identity(cls)
+        self.attributes = tuple(attributes)
         self.names = tuple(sorted(name for name in attributes if name not in _BOOKKEEPING))
         self.read: Callable[[dict[str, Any]], Any] = (
             operator.itemgetter(*self.names) if self.names else lambda attributes: ())
 
 
+#: Per class, the plan that was used last: modules of a class mostly have the same attributes in the same order.
+_latest: dict[type, _Plan] = {}
 _plans: dict[tuple[Any, ...], _Plan] = {}
 _memo: dict[tuple[Any, ...], str] = {}
 _lock = threading.Lock()
@@ -133,55 +137,77 @@ class Fingerprints:
 
     def configuration(self, module: torch.nn.Module) -> str:
         """Identity of `module` whatever its inputs: 64 hexadecimal digits."""
-        seen = self._seen.get(id(module))
+        number = id(module)
+        seen = self._seen.get(number)
         if seen is not None:
-            if self._open:  # one module in two places
-                self._shared.append((len(self._seen), list(self._seen).index(id(module))))
-            return seen[1]
-        if id(module) in self._open:
-            return f"cycle:{len(self._open) - self._open.index(id(module))}"
-        self._open.append(id(module))
+            return self._again(number, seen[1])
+        self._seen[number] = module, ""
+        self._open.append(number)
         try:
             digest = self._configuration(module)
+        except BaseException:
+            del self._seen[number]
+            raise
         finally:
             self._open.pop()
-        self._seen[id(module)] = (module, digest)
+        self._seen[number] = module, digest
+        return digest
+
+    def _again(self, number: int, digest: str) -> str:
+        """A module that was met before: asked for once more, in two places, or inside of itself."""
+        if not digest:
+            return f"cycle:{len(self._open) - self._open.index(number)}"
+        if self._open:
+            self._shared.append((len(self._seen), list(self._seen).index(number)))
         return digest
 
     def _configuration(self, module: torch.nn.Module) -> str:
         attributes = module.__dict__
-        cls = type(module)
         if attributes.get("_forward_hooks") or attributes.get("_forward_pre_hooks"):
             self._hooked = True
-        plan_key = (cls, *attributes)
-        plan = _plans.get(plan_key)
-        if plan is not None and plan not in self._checked:
-            self._checked.add(plan)
-            if plan.identity != identity(cls):  # its code was changed since
-                plan = None
-        if plan is None:
-            plan = _Plan(cls, attributes)
-            with _lock:
-                _trim(_plans)
-                _plans[plan_key] = plan
+        cls = type(module)
+        plan = _latest.get(cls)
+        if plan is None or plan.attributes != tuple(attributes) or plan not in self._checked:
+            plan = self._plan(cls, attributes)
         values = plan.read(attributes)
         try:
-            token: Any = marshal.dumps(values, 2)
+            token: Any = _dumps(values, 2)
         except ValueError:  # something beyond plain values
             token = self._texts(plan, values)
-        children = attributes["_modules"]
-        key = (
-            plan, token, _tensors(attributes["_parameters"]), _tensors(attributes["_buffers"]),
-            tuple([(name, None if child is None else self.configuration(child)) for name, child in children.items()])
-            if children else None,
-        )
+        tensors = attributes["_parameters"]
+        parameters = _tensors(tensors) if tensors else None
+        tensors = attributes["_buffers"]
+        buffers = _tensors(tensors) if tensors else None
+        children: Any = attributes["_modules"]
+        if children:
+            configuration = self.configuration
+            children = tuple([(name, None if child is None else configuration(child))
+                              for name, child in children.items()])
+        else:
+            children = None
+        key = (plan, token, parameters, buffers, children)
         digest = _memo.get(key)
         if digest is None:
-            digest = hashlib.sha256(self._text(plan, values, attributes, key[4]).encode()).hexdigest()
+            digest = hashlib.sha256(self._text(plan, values, attributes, children).encode()).hexdigest()
             with _lock:
                 _trim(_memo)
                 _memo[key] = digest
         return digest
+
+    def _plan(self, cls: type, attributes: dict[str, Any]) -> _Plan:
+        """How to read a module, with the code of its class as it is now."""
+        key = (cls, *attributes)
+        plan = _plans.get(key)
+        if plan is not None and plan not in self._checked and plan.identity != identity(cls):  # was changed since
+            plan = None
+        if plan is None:
+            plan = _Plan(cls, attributes)
+        self._checked.add(plan)
+        with _lock:
+            _trim(_plans)
+            _trim(_latest)
+            _plans[key] = _latest[cls] = plan
+        return plan
 
     def _texts(self, plan: _Plan, values: Any) -> tuple[str, ...]:
         canonical = Canonical(self.configuration)
@@ -198,10 +224,8 @@ class Fingerprints:
         return "\n".join(lines)
 
 
-def _tensors(tensors: dict[str, torch.Tensor | None]) -> tuple[Any, ...] | None:
-    """Key of a module's own tensors; None where there are none."""
-    if not tensors:
-        return None
+def _tensors(tensors: dict[str, torch.Tensor | None]) -> tuple[Any, ...]:
+    """Key of a module's own tensors."""
     try:
         return tuple([(name, tensor if tensor is None else (tensor.shape, tensor.dtype))
                       for name, tensor in tensors.items()])

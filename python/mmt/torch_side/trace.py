@@ -153,14 +153,15 @@ def trace(
         return _record(model, inputs, kwargs or {}, closed, allow_unknown, seed, reason)
 
 
-_LOCK = threading.RLock()  # nn.Module.__call__ is replaced for the time of a recording
+_LOCK = threading.RLock()  # nn.Module._call_impl is replaced for the time of a recording
 
 
 def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace:
-    names, training = _walk(model)
+    names, training, compiled = _walk(model)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in training:
         module.__dict__["training"] = False
+    in_place = [module.__dict__.pop(_COMPILED) for module in compiled]
     try:
         with _LOCK, torch.no_grad():
             recorder = Recorder(model, names, closed, allow_unknown, real=generator is not None)
@@ -176,6 +177,8 @@ def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace
     finally:
         for module in training:
             module.__dict__["training"] = True
+        for module, call in zip(compiled, in_place, strict=True):
+            module.__dict__[_COMPILED] = call
 
 
 def _finish(recorder: Recorder, result: Any, reason: str) -> Trace:
@@ -198,10 +201,16 @@ def _finish(recorder: Recorder, result: Any, reason: str) -> Trace:
     return Trace(values, nodes, recorder.inputs, outputs, recorder.constants, structure, reason, matter)
 
 
-def _walk(model: nn.Module) -> tuple[dict[int, str], list[nn.Module]]:
-    """Paths of all modules by id (the first path of a shared one), and the modules that are in training mode."""
+#: What `module.compile()` leaves behind, and is called in place of everything else.
+_COMPILED = "_compiled_call_impl"
+
+
+def _walk(model: nn.Module) -> tuple[dict[int, str], list[nn.Module], list[nn.Module]]:
+    """Paths of all modules by id (the first path of a shared one), the modules that are in training mode, and those
+    that were compiled in place."""
     names: dict[int, str] = {id(model): ""}
     training = [model] if model.training else []
+    compiled = [model] if model.__dict__.get(_COMPILED) is not None else []
 
     def visit(parent: nn.Module, prefix: str) -> None:
         for key, module in parent._modules.items():
@@ -211,11 +220,13 @@ def _walk(model: nn.Module) -> tuple[dict[int, str], list[nn.Module]]:
             names[id(module)] = name
             if module.training:
                 training.append(module)
+            if module.__dict__.get(_COMPILED) is not None:
+                compiled.append(module)
             if module._modules:
                 visit(module, name + ".")
 
     visit(model, "")
-    return names, training
+    return names, training, compiled
 
 
 def _meta_tensor(spec: TensorSpec) -> torch.Tensor:
