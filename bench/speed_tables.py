@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,12 @@ def deep_resnet(blocks: int) -> torch.nn.Module:
     return torch.nn.Sequential(ResNetStem(), *same, *wide, ResNetHead(512)).eval()
 
 
-def classic_table(name: str, folder: Path, rows: int = 0) -> list[classic.Row]:
-    """The example's operators as a classic table; up to `rows` more that are like them but not the same."""
+def classic_table(name: str, folder: Path, rows: int = 0,
+                  latency_ms: Mapping[str, float] | None = None) -> list[classic.Row]:
+    """The example's operators as a classic table; up to `rows` more that are like them but not the same.
+
+    `latency_ms`: by fingerprint; by default what MMT's table says of the operators.
+    """
     table = mmt.predict.LatencyTable.open(str(folder))
     found = []
     path = ROOT / "examples" / name / "ops.yaml"
@@ -58,14 +63,21 @@ def classic_table(name: str, folder: Path, rows: int = 0) -> list[classic.Row]:
         except ValueError:
             continue
         shapes = [list(shape) for shape in operator.input_shapes]
-        row = table.find_operator(fingerprint.fingerprint(module.eval(), shapes))
+        identity = fingerprint.fingerprint(module.eval(), shapes)
+        ms = latency_ms[identity] if latency_ms else _ms(table.find_operator(identity))
         with classic.short_names(module, {type(module).__name__}):
-            found.append(classic.Row(type(module).__name__, repr(module), tuple(shapes[0]), _ms(row)))
+            found.append(classic.Row(type(module).__name__, repr(module), tuple(shapes[0]), ms))
     fillers = [
         classic.Row(row.kind, row.text, (*row.shape[:-1], row.shape[-1] + 1 + number), row.latency_ms)
         for number, row in ((i, found[i % len(found)]) for i in range(max(0, rows - len(found))))
     ]
     return fillers + found
+
+
+def classic_latency(model: torch.nn.Module, table: list[classic.Row], shape: list[int]) -> float:
+    """What the classic way predicts for a model, in milliseconds."""
+    with classic.short_names(model, {row.kind for row in table}):
+        return classic.predict(model, table, shape)
 
 
 def classic_seconds(model: torch.nn.Module, table: list[classic.Row], shape: list[int]) -> float:
