@@ -113,5 +113,5 @@ def test_the_page_about_spaces_is_true(repository: Path) -> None:
     blocks = re.findall(r"^( *)```yaml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
     texts = [textwrap.dedent(text) for _, text in blocks if "language-server" not in text]
     counts = [mmt.space.loads(text, "docs/space.md").count() for text in texts]
-    assert counts[0] == 13
+    assert counts[0] == 25
     assert counts[1] == 3
