@@ -234,6 +234,27 @@ def test_examine_drops_counts_and_chains(resolve: Callable[[str], mmt.space.Reso
     assert result.to_json()["drops"]["count"] == 3
 
 
+def test_a_table_tells_what_metering_still_takes(tmp_path: Path) -> None:
+    from mmt.converter import generate_ops_list
+    from mmt.meter import meter_ops
+
+    def space(kernels: str) -> mmt.space.ResolvedSpace:
+        text = ("torch.nn:\n  Conv2d:\n    in_channels: 8\n    out_channels: 8\n    kernel_size: " + kernels
+                + "\n    input_shape: [[1, 8, 16, 16]]\n")
+        (tmp_path / "ops.yaml").write_text(text)
+        return mmt.space.resolve(mmt.space.load(str(tmp_path / "ops.yaml")))
+
+    known = space("[1, 3]")
+    generate_ops_list(tmp_path / "ops.yaml", tmp_path / "ops")
+    meter_ops(tmp_path / "ops", times=2, progress=lambda _: None)
+    result = mmt.space.examine(known, table=tmp_path / "ops")
+    assert (result.metering_from, result.measured, result.metering_s) == ("table", 2, (0.0, 0.0))
+    result = mmt.space.examine(space("[1, 3, 5, 7]"), table=tmp_path / "ops", times=50)
+    assert (result.usable, result.measured) == (4, 2)
+    assert result.metering_s is not None
+    assert 0 < result.metering_s[0] < result.metering_s[1]
+
+
 @pytest.mark.parametrize("example", ["resnet", "mobilenetv3", "torch_nn"])
 def test_examples_resolve(repository: Path, example: str) -> None:
     resolved = mmt.space.resolve(mmt.space.load(repository / "examples" / example / "ops.yaml"))

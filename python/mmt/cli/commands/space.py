@@ -29,6 +29,9 @@ def space_command(
     dtype: Annotated[list[str] | None, typer.Option("--dtype", help="For --check: type of each input.")] = None,
     no_build: Annotated[bool, typer.Option("--no-build", help="Count only; import and build nothing.")] = False,
     times: Annotated[int, typer.Option("--times", min=1, help="Samples that the metering estimate assumes.")] = 100,
+    table: Annotated[str | None, typer.Option("--table", metavar="OPS", help="For the metering estimate: a folder or "
+                                              "table whose operators need no metering, and which predicts the "
+                                              "others.")] = None,
     show_dropped: Annotated[bool, typer.Option("--show-dropped", help="List every dropped combination.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Also for more than 100,000 operators.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -52,7 +55,7 @@ def space_command(
         resolved = mmt.space.resolve(space)
         with output.progress_steps() as step:
             examination = mmt.space.examine(
-                resolved, times=times, yes=yes,
+                resolved, times=times, yes=yes, table=table,
                 progress=(lambda done, total: step("building", done, total)) if step else None)
     if as_json:
         output.print_json({**summary, "examination": examination.to_json() if examination else None})
@@ -113,9 +116,17 @@ def _print_examination(found: Examination, times: int, show_dropped: bool) -> No
     lines += _loose("made by {} but taken by no operator (a model's own output is among these)", found.untaken_outputs)
     if found.metering_s:
         low, high = found.metering_s
-        lines.append(f"metering takes about {_duration(low)} where operators are steady, at most {_duration(high)} "
-                     f"({found.gflops:,.2f} GFLOP per pass, {times} times; "
-                     "assumed, not measured: 20 GFLOP/s, as one thread of a server core)")
+        if found.metering_from == "table" and found.measured == found.usable:
+            lines.append("all operators are in the table: nothing is to be metered")
+        elif found.metering_from == "table":
+            lines.append(f"{found.measured:,} of the operators are in the table; metering the others takes about "
+                         f"{_duration(low)} where they are as steady as those of the table, at most {_duration(high)} "
+                         f"({times} times; from the table's predictions, right within a factor of two or three)")
+        else:
+            lines.append(
+                f"metering takes about {_duration(low)} where operators are steady, at most {_duration(high)} "
+                f"({found.gflops:,.2f} GFLOP per pass, {times} times; "
+                "assumed, not measured: 20 GFLOP/s, as one thread of a server core; --table OPS takes a table's times)")
     for line in lines:
         typer.echo(line)
 
