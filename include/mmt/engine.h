@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -122,6 +123,14 @@ struct RunRequest {
   bool profile = false;  ///< Per-kernel times through callbacks around every kernel.
 };
 
+/// Times of a chain: sessions run one after another, several times over, every run profiled.
+struct ChainSamples {
+  std::vector<float> kernel_us;  ///< times × kernels of all sessions in order, time by time.
+  double timed_us = 0;           ///< Wall time of the runs.
+  double overhead_us = 0;        ///< Wall time of the call that is not in timed_us.
+  double steal_share = 0;        ///< As in RunSamples.
+};
+
 /// One opened model. Closing (the destructor) frees its memory in the engine.
 class Session {
  public:
@@ -155,6 +164,11 @@ class Engine {
   virtual const EngineFacts& facts() const = 0;
   /// Throws Error(kEngine) where the engine refuses the model (and names the path), kNotFound, kCrashed, kTimeout.
   virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
+  /// Runs sessions of this engine one after another, `times` times over, with nothing between two runs that would touch
+  /// the caches: no message to another process, and inputs that are written once, before the first run. No run may be
+  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for a session of another
+  /// engine. Here: by Session::run().
+  virtual ChainSamples run_chain(std::span<Session* const> sessions, int times);
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}
   /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants

@@ -58,9 +58,9 @@ struct CostModel {
   /// λ for a run that touches that many bytes; 0 with several threads.
   double cold_share(double footprint_bytes) const;
   double latency_us(const PlanSums& sums) const;
-  /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, its activations were written
-  /// just before.
-  double still_cold(const KernelSignature& kernel, double hot_us) const;
+  /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, of its activations'
+  /// part about a third.
+  double still_cold(const KernelSignature& kernel) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;

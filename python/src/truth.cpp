@@ -34,6 +34,7 @@ nb::dict to_dict(const mmt::Truth& truth) {
   row["fingerprint"] = truth.fingerprint;
   row["reason"] = truth.reason;
   row["median_us"] = truth.total.median_us;
+  row["expected_us"] = mmt::expected_us(truth.total);
   row["ci_low_us"] = truth.total.ci_low_us;
   row["ci_high_us"] = truth.total.ci_high_us;
   row["visits"] = truth.total.count;
@@ -49,6 +50,7 @@ nb::dict to_dict(const mmt::Truth& truth) {
     kernel["text"] = profile.kernel.signature.text;
     kernel["key"] = profile.kernel.signature.key;
     kernel["median_us"] = profile.hot.median_us;
+    kernel["expected_us"] = mmt::expected_us(profile.hot);
     kernels.append(kernel);
   }
   row["kernels"] = kernels;

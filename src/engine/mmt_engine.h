@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct below or the meaning of a call changes. */
-#define MMT_ENGINE_ABI_VERSION 1
+#define MMT_ENGINE_ABI_VERSION 2
 #define MMT_ENGINE_ENTRY "mmt_engine_plugin"
 
 /* Same order as mmt::ErrorCode, shifted by one. */
@@ -57,6 +57,15 @@ typedef struct mmt_engine_run {
   int32_t migrations; /* out: -1 where unreadable */
 } mmt_engine_run;
 
+/* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before. */
+typedef struct mmt_engine_chain {
+  int32_t times;      /* in: at least 1 */
+  float* kernel_us;   /* out: [times][kernels of all sessions, in order] */
+  double timed_us;    /* out: time of the runs */
+  double overhead_us; /* out: time of the call that is not in timed_us */
+  double steal_share; /* out: 0..1, -1 where unreadable */
+} mmt_engine_chain;
+
 /* Flat arrays of floats, row-major in the logical order of the dimensions, whatever the tensor's layout and type. */
 typedef struct mmt_engine_array {
   float* data;
@@ -84,6 +93,9 @@ typedef struct mmt_engine_plugin_api {
   int (*describe)(mmt_engine_session* session, const char** json, mmt_engine_error* error);
 
   int (*run)(mmt_engine_session* session, mmt_engine_run* run, mmt_engine_error* error);
+
+  /* `sessions`: of one engine. */
+  int (*run_chain)(mmt_engine_session* const* sessions, size_t count, mmt_engine_chain* chain, mmt_engine_error* error);
 
   /* Runs once on given inputs. `inputs` and `outputs` are in the order of SessionDesc and of the sizes given there. */
   int (*compute)(mmt_engine_session* session, const mmt_engine_array* inputs, size_t input_count,

@@ -75,6 +75,7 @@ class PluginSession final : public Session {
   }
 
   const SessionDesc& desc() const override { return desc_; }
+  mmt_engine_session* handle() const { return session_.get(); }
 
   RunSamples run(const RunRequest& request) override {
     if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
@@ -133,6 +134,28 @@ class PluginEngine final : public Engine {
       return handle_->api.open(handle_->engine, path.c_str(), options_json.c_str(), &session, error);
     });
     return std::make_unique<PluginSession>(handle_, session);
+  }
+
+  ChainSamples run_chain(std::span<Session* const> sessions, int times) override {
+    if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+    std::vector<mmt_engine_session*> links;
+    std::size_t kernels = 0;
+    for (Session* session : sessions) {
+      const auto* link = dynamic_cast<const PluginSession*>(session);
+      if (link == nullptr) throw Error(ErrorCode::kInvalidArgument, "a chain holds a session of another engine");
+      links.push_back(link->handle());
+      kernels += link->desc().kernels.size();
+    }
+    ChainSamples samples;
+    samples.kernel_us.resize(static_cast<std::size_t>(times) * kernels);
+    mmt_engine_chain chain{};
+    chain.times = times;
+    chain.kernel_us = samples.kernel_us.data();
+    checked([&](mmt_engine_error* error) { return handle_->api.run_chain(links.data(), links.size(), &chain, error); });
+    samples.timed_us = chain.timed_us;
+    samples.overhead_us = chain.overhead_us;
+    samples.steal_share = chain.steal_share;
+    return samples;
   }
 
   double resident_mib() override { return memory().first; }

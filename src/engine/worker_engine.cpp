@@ -133,6 +133,10 @@ class WorkerSession final : public Session {
   }
 
   const SessionDesc& desc() const override { return desc_; }
+  std::int64_t id() const {
+    require_current();
+    return id_;
+  }
 
   RunSamples run(const RunRequest& request) override { return samples_of(call(run_frame(request), "a run")); }
 
@@ -206,6 +210,25 @@ class WorkerEngine final : public Engine {
     const Frame answer =
         worker_->call({{{"call", "open"}, {"path", path}, {"options", options}}, {}}, path + ": opening");
     return std::make_unique<WorkerSession>(worker_, path, answer.header);
+  }
+
+  ChainSamples run_chain(std::span<Session* const> sessions, int times) override {
+    if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+    json ids = json::array();
+    for (Session* session : sessions) {
+      const auto* link = dynamic_cast<const WorkerSession*>(session);
+      if (link == nullptr) throw Error(ErrorCode::kInvalidArgument, "a chain holds a session of another engine");
+      ids.push_back(link->id());
+    }
+    const std::string what = "a chain of " + std::to_string(sessions.size()) + " models";
+    const Frame answer = worker_->call({{{"call", "chain"}, {"sessions", ids}, {"times", times}}, {}}, what);
+    ChainSamples samples;
+    PayloadReader reader(answer.payload);
+    samples.kernel_us = reader.take<float>(answer.header.at("kernels"));
+    samples.timed_us = answer.header.at("timed_us");
+    samples.overhead_us = answer.header.at("overhead_us");
+    samples.steal_share = answer.header.at("steal_share");
+    return samples;
   }
 
   void restart() override { facts_ = worker_->start(); }

@@ -46,6 +46,7 @@ class Server {
     const std::string call = request.header.at("call");
     if (call == "open") return open(request.header);
     if (call == "run") return run(request.header);
+    if (call == "chain") return chain(request.header);
     if (call == "compute") return compute(request);
     if (call == "close") {
       sessions_.erase(request.header.at("session").get<std::int64_t>());
@@ -58,8 +59,8 @@ class Server {
   }
 
  private:
-  Session& session(const json& header) {
-    const auto found = sessions_.find(header.at("session").get<std::int64_t>());
+  Session& session(const json& id) {
+    const auto found = sessions_.find(id.get<std::int64_t>());
     if (found == sessions_.end()) throw Error(ErrorCode::kInvalidArgument, "worker: no such session");
     return *found->second;
   }
@@ -72,7 +73,8 @@ class Server {
   }
 
   Frame run(const json& header) {
-    const RunSamples samples = session(header).run({header.at("runs").get<int>(), header.at("profile").get<bool>()});
+    const RunSamples samples =
+        session(header.at("session")).run({header.at("runs").get<int>(), header.at("profile").get<bool>()});
     Frame answer{{{"ok", true},
                   {"runs", samples.run_us.size()},
                   {"kernels", samples.kernel_us.size()},
@@ -86,11 +88,25 @@ class Server {
     return answer;
   }
 
+  Frame chain(const json& header) {
+    std::vector<Session*> links;
+    for (const json& id : header.at("sessions")) links.push_back(&session(id));
+    const ChainSamples samples = engine_->run_chain(links, header.at("times").get<int>());
+    Frame answer{{{"ok", true},
+                  {"kernels", samples.kernel_us.size()},
+                  {"timed_us", samples.timed_us},
+                  {"overhead_us", samples.overhead_us},
+                  {"steal_share", samples.steal_share}},
+                 {}};
+    answer.append(std::span<const float>(samples.kernel_us));
+    return answer;
+  }
+
   Frame compute(const Frame& request) {
     PayloadReader reader(request.payload);
     std::vector<std::vector<float>> inputs;
     for (const json& size : request.header.at("sizes")) inputs.push_back(reader.take<float>(size.get<std::size_t>()));
-    const auto outputs = session(request.header).compute(inputs);
+    const auto outputs = session(request.header.at("session")).compute(inputs);
     Frame answer{{{"ok", true}, {"sizes", json::array()}}, {}};
     for (const auto& output : outputs) {
       answer.header["sizes"].push_back(output.size());

@@ -93,6 +93,18 @@ int run(mmt_engine_session* session, mmt_engine_run* run, mmt_engine_error* erro
   });
 }
 
+int run_chain(mmt_engine_session* const* sessions, size_t count, mmt_engine_chain* chain, mmt_engine_error* error) {
+  return guarded(error, [&] {
+    std::vector<mmt::mnn::MnnSession*> links;
+    for (size_t i = 0; i < count; ++i) links.push_back(sessions[i]->session.get());
+    const mmt::ChainSamples samples = mmt::mnn::MnnSession::run_chain(links, chain->times);
+    std::copy(samples.kernel_us.begin(), samples.kernel_us.end(), chain->kernel_us);
+    chain->timed_us = samples.timed_us;
+    chain->overhead_us = samples.overhead_us;
+    chain->steal_share = samples.steal_share;
+  });
+}
+
 int compute(mmt_engine_session* session, const mmt_engine_array* inputs, size_t input_count, mmt_engine_array* outputs,
             size_t output_count, mmt_engine_error* error) {
   return guarded(error, [&] {
@@ -125,6 +137,7 @@ constexpr mmt_engine_plugin_api kApi = {MMT_ENGINE_ABI_VERSION,
                                         close,
                                         describe,
                                         run,
+                                        run_chain,
                                         compute,
                                         memory};
 

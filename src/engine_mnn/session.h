@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ class MnnSession {
 
   const SessionDesc& desc() const { return desc_; }
   RunSamples run(const RunRequest& request);
+  /// Sessions of one engine one after another (mmt::Engine::run_chain).
+  static ChainSamples run_chain(std::span<MnnSession* const> sessions, int times);
   std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs);
 
  private:
@@ -52,6 +55,7 @@ class MnnSession {
   SessionDesc desc_;
   std::vector<Input> inputs_;
   int next_filling_ = 0;
+  bool takes_indices_ = false;        // Of the inputs, some are integers.
   std::vector<std::int64_t> stamps_;  // Two per kernel, and one that takes whatever is too much.
   std::int64_t* cursor_ = nullptr;
   MNN::TensorCallBackWithInfo stamp_;

@@ -18,6 +18,9 @@ constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
 
 bool tells_of_the_cache(const KernelSignature& kernel) {
   const auto weights = static_cast<double>(kernel.weight_bytes);
+  // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
+  // while each model of a chain has its own.
+  if (kernel.attributes.find("kernel_") != std::string::npos) return false;
   return weights > 0 && weights > kMostlyWeights * (weights + static_cast<double>(kernel.output_bytes));
 }
 

@@ -41,7 +41,7 @@ class Run {
   void take_all_answers();
   void record(ItemState& state, Part part, const RunSamples& samples);
   void run_chain(const std::vector<int>& batch);
-  void record_chain(const ItemState& state, int point, const RunSamples& samples);
+  void record_chain(const std::vector<int>& chain, const ChainSamples& samples);
   CacheCurve judge_chains() const;
 
   // Stretches.
@@ -81,6 +81,7 @@ class Run {
   DriftScale scale_;
   CacheChains chains_;
   std::chrono::nanoseconds chain_time_{0};
+  bool can_chain_ = true;
   Sessions sessions_;
   std::mt19937_64 random_;
   bool per_kernel_;

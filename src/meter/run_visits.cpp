@@ -38,11 +38,7 @@ void Run::take_answer() {
   ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
   if (state.failed && !outcome.lost) return;
   if (!handle(state, outcome) || !visiting.recorded) return;
-  if (visiting.chain_point >= 0) {
-    record_chain(state, visiting.chain_point, samples);
-  } else {
-    record(state, visiting.part, samples);
-  }
+  record(state, visiting.part, samples);
 }
 
 void Run::take_all_answers() {
@@ -162,27 +158,38 @@ void Run::record(ItemState& state, Part part, const RunSamples& samples) {
 void Run::run_chain(const std::vector<int>& batch) {
   // Chains may take an eighth of the time.
   constexpr int kShare = 8;
-  if (options_.cache_bytes <= 0 || !per_kernel_ || chain_time_ > (clock_.now() - start_) / kShare) return;
+  if (!can_chain_ || options_.cache_bytes <= 0 || !per_kernel_ || chain_time_ > (clock_.now() - start_) / kShare)
+    return;
   std::vector<std::int64_t> bytes;
   for (const int index : batch) {
     const ItemState& state = items_[static_cast<std::size_t>(index)];
     bytes.push_back(state.session != nullptr && !state.failed ? state.bytes_touched : 0);
   }
-  const std::vector<int> chain = chains_.next(bytes);
-  const std::chrono::nanoseconds start = clock_.now();
-  for (int time = 0; time < CacheChains::kTimes; ++time) {
-    for (const int place : chain) {
-      ask({batch[static_cast<std::size_t>(place)], kProfiled, 1, time > 0, chains_.point()});
-    }
-  }
+  std::vector<int> chain;
+  for (const int place : chains_.next(bytes)) chain.push_back(batch[static_cast<std::size_t>(place)]);
+  if (chain.empty()) return;
   take_all_answers();
+  const auto is_open = [this](int index) { return items_[static_cast<std::size_t>(index)].session != nullptr; };
+  if (!std::all_of(chain.begin(), chain.end(), is_open)) return;  // An answer may have cost a session.
+  const std::chrono::nanoseconds start = clock_.now();
+  ChainSamples samples;
+  can_chain_ = sessions_.run_chain(chain, CacheChains::kTimes, samples);
+  if (can_chain_) record_chain(chain, samples);
+  last_run_ = can_chain_ ? chain.back() : -1;
   chain_time_ += clock_.now() - start;
 }
 
-void Run::record_chain(const ItemState& state, int point, const RunSamples& samples) {
-  for (std::size_t k = 0; k < state.plan.kernels.size(); ++k) {
-    if (state.keys[k] < 0 || !tells_of_the_cache(state.plan.kernels[k].signature)) continue;
-    chains_.add(point, state.keys[k], {samples.kernel_us[k], scale_.column(), round_});
+void Run::record_chain(const std::vector<int>& chain, const ChainSamples& samples) {
+  const float* us = samples.kernel_us.data();
+  for (int time = 0; time < CacheChains::kTimes; ++time) {
+    for (const int index : chain) {
+      const ItemState& state = items_[static_cast<std::size_t>(index)];
+      for (std::size_t k = 0; k < state.plan.kernels.size(); ++k, ++us) {
+        if (time < CacheChains::kSettling || state.keys[k] < 0) continue;
+        if (!tells_of_the_cache(state.plan.kernels[k].signature)) continue;
+        chains_.add(chains_.point(), state.keys[k], {*us, scale_.column(), round_});
+      }
+    }
   }
 }
 

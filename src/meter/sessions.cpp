@@ -27,11 +27,7 @@ Outcome Sessions::failed(ItemState& state, const Error& error) {
     // Its session goes when nothing is started any more: closing it would throw away the answers to the others.
     return outcome;
   }
-  // Every session is gone with the worker; they come back when they are needed next.
-  started_.clear();
-  started_us_ = 0;
-  for (ItemState& other : items_) other.session.reset();
-  engine_.restart();
+  lose_all();
   if (++state.crashes >= kCrashesAllowed) {
     outcome.failure = std::move(reason);
   } else {
@@ -39,6 +35,14 @@ Outcome Sessions::failed(ItemState& state, const Error& error) {
     log(LogLevel::kWarning, state.item->label + ": " + reason + "; the worker was started again");
   }
   return outcome;
+}
+
+void Sessions::lose_all() {
+  // Every session is gone with the worker; they come back when they are needed next.
+  started_.clear();
+  started_us_ = 0;
+  for (ItemState& state : items_) state.session.reset();
+  engine_.restart();
 }
 
 Outcome Sessions::open(ItemState& state) {
@@ -154,6 +158,37 @@ Outcome Sessions::run_once(ItemState& state) {
   Outcome outcome;
   finish(samples, outcome);
   return outcome;
+}
+
+bool Sessions::run_chain(std::span<const int> items, int times, ChainSamples& samples) {
+  std::vector<Session*> links;
+  std::size_t kernels = 0;
+  for (const int item : items) {
+    ItemState& state = items_[static_cast<std::size_t>(item)];
+    links.push_back(state.session.get());
+    kernels += state.plan.kernels.size();
+  }
+  samples = {};
+  try {
+    samples = engine_.run_chain(links, times);
+    if (samples.kernel_us.size() != static_cast<std::size_t>(times) * kernels) {
+      throw Error(ErrorCode::kEngine, "the engine gave " + std::to_string(samples.kernel_us.size()) +
+                                          " kernel times of a chain instead of " +
+                                          std::to_string(static_cast<std::size_t>(times) * kernels));
+    }
+  } catch (const Error& error) {
+    samples = {};
+    log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
+    if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) lose_all();
+    return false;
+  }
+  engine_us_ += samples.timed_us;
+  for (const int item : items) {
+    ItemState& state = items_[static_cast<std::size_t>(item)];
+    bytes_touched_ += state.bytes_touched;
+    state.touched_before = bytes_touched_;
+  }
+  return true;
 }
 
 void Sessions::close(ItemState& state) { state.session.reset(); }

@@ -27,7 +27,6 @@ struct Visiting {
   Part part = kPlain;
   int runs = 1;
   bool recorded = true;  ///< False: it only warms up or pushes others out of the cache.
-  int chain_point = -1;  ///< The run belongs to a chain (meter/cache_chains.h).
 };
 
 class Sessions {
@@ -52,6 +51,9 @@ class Sessions {
   /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost
   /// all started runs are forgotten.
   Visiting finish(RunSamples& samples, Outcome& outcome);
+  /// Runs open items one after another, several times over (Engine::run_chain). False, with `samples` empty, where that
+  /// failed; a worker that was lost with it is started again.
+  bool run_chain(std::span<const int> items, int times, ChainSamples& samples);
   void close(ItemState& state);
 
   double engine_us() const { return engine_us_; }  ///< Inside runs of the engine so far.
@@ -65,6 +67,7 @@ class Sessions {
     std::optional<Error> error;       ///< Of the start itself.
   };
   Outcome run_once(ItemState& state);
+  void lose_all();
   Outcome failed(ItemState& state, const Error& error);
   void check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const;
 

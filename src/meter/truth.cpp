@@ -7,6 +7,7 @@
 
 #include "meter/cache_chains.h"
 #include "mmt/error.h"
+#include "mmt/log.h"
 #include "mmt/stats.h"
 
 namespace mmt {
@@ -15,9 +16,8 @@ namespace {
 struct Subject {
   std::unique_ptr<Session> session;
   KernelPlan plan;
-  std::vector<std::vector<double>> kernel_visits;  ///< By kernel: one median of the hot runs per visit.
-  std::vector<std::vector<double>> kernel_colds;   ///< By kernel: its first run of each visit.
-  std::vector<int> kernel_rounds;                  ///< Round of each profiled visit.
+  std::vector<std::vector<metering::Sample>> hot;   ///< By kernel.
+  std::vector<std::vector<metering::Sample>> cold;  ///< By kernel: its first run of each visit.
   double memory_mib = 0, resident_mib = 0;
   std::int64_t bytes_touched = 0;  ///< By a run of a companion, roughly.
 };
@@ -30,6 +30,13 @@ std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::v
 
 // Hot runs of a companion's visit; few, because its kernels are small and visits are what makes the median sure.
 constexpr int kCompanionRuns = 2;
+
+/// The samples on the common scale of all rounds.
+void append_scaled(const std::vector<metering::Sample>& samples, const TwoWayFit& fit, std::vector<double>& to) {
+  for (const metering::Sample& one : samples) {
+    to.push_back(one.us / fit.column_factor[static_cast<std::size_t>(one.column)]);
+  }
+}
 
 double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -76,8 +83,8 @@ class TruthRun {
       subject.memory_mib = subject.session->desc().memory_mib;
       if (options_.profile || index >= models_) {
         subject.plan = plan_kernels(item.path, subject.session->desc(), std::string(kStubPrefix));
-        subject.kernel_visits.resize(subject.plan.kernels.size());
-        subject.kernel_colds.resize(subject.plan.kernels.size());
+        subject.hot.resize(subject.plan.kernels.size());
+        subject.cold.resize(subject.plan.kernels.size());
         subject.bytes_touched = metering::bytes_of_a_run(subject.plan, subject.memory_mib);
       }
     });
@@ -132,31 +139,43 @@ class TruthRun {
 
   void run_chains(int round) {
     if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr int kChainsPerRound = 3;
-    for (int i = 0; i < kChainsPerRound && !stopped(); ++i) {
+    constexpr int kChainsPerRound = 5;
+    for (int i = 0; i < kChainsPerRound && can_chain_ && !stopped(); ++i) {
       std::vector<std::int64_t> bytes;
       for (std::size_t c = models_; c < items_.size(); ++c) {
         bytes.push_back(subjects_[c].session != nullptr ? subjects_[c].bytes_touched : 0);
       }
-      const std::vector<int> chain = chains_.next(bytes);
-      for (int time = 0; time < metering::CacheChains::kTimes; ++time) {
-        for (const int place : chain) {
-          const std::size_t index = models_ + static_cast<std::size_t>(place);
-          if (subjects_[index].session == nullptr) continue;
-          guarded(index, [&] { run_link(subjects_[index], round, time > 0); });
-        }
+      std::vector<std::size_t> chain;
+      std::vector<Session*> links;
+      for (const int place : chains_.next(bytes)) {
+        chain.push_back(models_ + static_cast<std::size_t>(place));
+        links.push_back(subjects_[chain.back()].session.get());
+      }
+      if (chain.empty()) continue;
+      try {
+        const ChainSamples samples = engine_.run_chain(links, metering::CacheChains::kTimes);
+        engine_us_ += samples.timed_us;
+        record_chain(chain, samples, round);
+      } catch (const Error& error) {
+        can_chain_ = false;
+        log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
+        if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) reopen_others();
       }
     }
   }
 
-  void run_link(Subject& subject, int round, bool counts) {
-    const RunSamples samples = subject.session->run({1, true});
-    engine_us_ += samples.timed_us;
-    for (std::size_t k = 0; counts && k < subject.plan.kernels.size(); ++k) {
-      const KernelSignature& signature = subject.plan.kernels[k].signature;
-      if (!metering::tells_of_the_cache(signature)) continue;
-      const int number = numbers_.try_emplace(signature.key, static_cast<int>(numbers_.size())).first->second;
-      chains_.add(chains_.point(), number, {samples.kernel_us[k], round, round});
+  void record_chain(const std::vector<std::size_t>& chain, const ChainSamples& samples, int round) {
+    const float* us = samples.kernel_us.data();
+    for (int time = 0; time < metering::CacheChains::kTimes; ++time) {
+      for (const std::size_t index : chain) {
+        for (const PlannedKernel& kernel : subjects_[index].plan.kernels) {
+          const float taken_us = *us++;
+          if (time < metering::CacheChains::kSettling || !metering::tells_of_the_cache(kernel.signature)) continue;
+          const auto next = static_cast<int>(numbers_.size());
+          const int number = numbers_.try_emplace(kernel.signature.key, next).first->second;
+          chains_.add(chains_.point(), number, {taken_us, round, round});
+        }
+      }
     }
   }
 
@@ -182,14 +201,13 @@ class TruthRun {
     const int warm_runs = index < models_ ? options_.warm_runs : 1;
     const RunSamples samples = undisturbed(*subject.session, {warm_runs + runs, true});
     const std::size_t kernels = subject.plan.kernels.size();
-    std::vector<double> column(static_cast<std::size_t>(runs));
     for (std::size_t k = 0; k < kernels; ++k) {
-      for (std::size_t run = 0; run < column.size(); ++run)
-        column[run] = samples.kernel_us[(run + static_cast<std::size_t>(warm_runs)) * kernels + k];
-      subject.kernel_visits[k].push_back(median(column));
-      subject.kernel_colds[k].push_back(samples.kernel_us[k]);
+      for (int run = 0; run < runs; ++run) {
+        const auto row = static_cast<std::size_t>(run + warm_runs);
+        subject.hot[k].push_back({samples.kernel_us[row * kernels + k], round, round});
+      }
+      subject.cold[k].push_back({samples.kernel_us[k], round, round});
     }
-    subject.kernel_rounds.push_back(round);
     if (index >= models_) {
       const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
       cells_.push_back({static_cast<int>(index), round, median(warm)});
@@ -204,13 +222,10 @@ class TruthRun {
     std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> kernels;  // key -> cold, hot
     for (std::size_t i = models_; i < items_.size(); ++i) {
       const Subject& subject = subjects_[i];
-      for (std::size_t k = 0; k < subject.kernel_visits.size(); ++k) {
+      for (std::size_t k = 0; k < subject.hot.size(); ++k) {
         auto& [cold, hot] = kernels[subject.plan.kernels[k].signature.key];
-        for (std::size_t v = 0; v < subject.kernel_visits[k].size(); ++v) {
-          const double factor = fit.column_factor[static_cast<std::size_t>(subject.kernel_rounds[v])];
-          cold.push_back(subject.kernel_colds[k][v] / factor);
-          hot.push_back(subject.kernel_visits[k][v] / factor);
-        }
+        append_scaled(subject.cold[k], fit, cold);
+        append_scaled(subject.hot[k], fit, hot);
       }
     }
     for (const auto& [key, samples] : kernels) {
@@ -243,12 +258,9 @@ class TruthRun {
     truth.half_a_us = even.empty() ? truth.total.median_us : median(even);
     truth.half_b_us = odd.empty() ? truth.total.median_us : median(odd);
     Subject& subject = subjects_[static_cast<std::size_t>(index)];
-    for (std::size_t k = 0; k < subject.kernel_visits.size(); ++k) {
+    for (std::size_t k = 0; k < subject.hot.size(); ++k) {
       std::vector<double> scaled;
-      for (std::size_t v = 0; v < subject.kernel_visits[k].size(); ++v) {
-        scaled.push_back(subject.kernel_visits[k][v] /
-                         fit.column_factor[static_cast<std::size_t>(subject.kernel_rounds[v])]);
-      }
+      append_scaled(subject.hot[k], fit, scaled);
       KernelProfile profile;
       profile.kernel = subject.plan.kernels[k];
       profile.hot = summarize(scaled);
@@ -282,6 +294,7 @@ class TruthRun {
   std::mt19937_64 random_;
   metering::CacheChains chains_;
   std::map<std::string, int> numbers_;  ///< Of kernels in chains.
+  bool can_chain_ = true;
   std::chrono::nanoseconds start_{0};
   double engine_us_ = 0;
 };

@@ -10,24 +10,17 @@
 namespace mmt {
 namespace {
 constexpr double kTwoSided95 = 1.96;
-// What a cold byte counts against a cold byte of weights. A line that is only written needs no waiting for it; but a
-// convolution over more than one pixel first rearranges its input, in scratch memory.
-constexpr double kOutput = 0.02, kOutputOfConvolution = 1.0, kScratch = 0.3;
-// Activations were written just before: this much of their part is cold nevertheless.
-constexpr double kActivations = 0.1;
-// Weights of convolutions over more than one pixel: from which shares of the largest cache on they leave it by
-// themselves, and the rate up to which they come while the kernel computes.
-constexpr double kFirstStreamed = 1.0 / 8, kAllStreamed = 1.0 / 2, kHiddenBytesPerUs = 2000;
+// What a byte of outputs or scratch memory counts against one of weights in a kernel's cold time: a line that is only
+// written needs no waiting for it.
+constexpr double kOutput = 0.05, kScratch = 0.2;
+// Activations were written just before, or their memory was used by others lately: this much of their part is cold.
+constexpr double kActivations = 0.35;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
-constexpr double kFreshOutputs = 0.3;
+constexpr double kFreshOutputs = 0.4;
 // Without chains (mmt/cache_curve.h): cold from a sixth of the largest cache, fully so from its size.
 constexpr double kFirstCold = 1.0 / 6, kFullyCold = 1.0, kColdestShare = 0.9;
 // That is worth as much as chains over this much cold time.
 constexpr double kPriorUs = 300;
-
-bool works_in_scratch(const KernelSignature& kernel) {
-  return kernel.type == "Convolution" && kernel.attributes.find("kernel_") != std::string::npos;
-}
 
 /// kernel_bytes() for kernels that come again and again.
 KernelBytes bytes_of(const KernelSignature& kernel, int threads) {
@@ -40,6 +33,25 @@ KernelBytes bytes_of(const KernelSignature& kernel, int threads) {
   const auto [place, fresh] = remembered.try_emplace(kernel.key);
   if (fresh) place->second = kernel_bytes(kernel, threads);
   return {std::max(place->second.weights, kernel.weight_bytes), place->second.scratch};
+}
+
+/// Neighbouring points of the curve with one common share.
+struct Stretch {
+  double share, weight_us;
+  int points;
+};
+
+/// More bytes never make anything warmer: where the last stretch says so, it is one with those before it, on average.
+void join_falling(std::vector<Stretch>& stretches) {
+  while (stretches.size() > 1 && stretches.back().share < stretches[stretches.size() - 2].share) {
+    const Stretch last = stretches.back();
+    stretches.pop_back();
+    Stretch& before = stretches.back();
+    const double weight_us = before.weight_us + last.weight_us;
+    before.share = (before.share * before.weight_us + last.share * last.weight_us) / weight_us;
+    before.weight_us = weight_us;
+    before.points += last.points;
+  }
 }
 
 double usual_share(double bytes, double cache_bytes) {
@@ -56,14 +68,18 @@ CostModel CostModel::from(const ConfigRow& config) {
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
   model.l3_bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes));
   model.threads = std::max(config.run.config.threads, 1);
-  double highest = 0;
+  std::vector<Stretch> stretches;
   for (std::size_t i = 0; i < config.cache.bytes.size(); ++i) {
-    const double bytes = config.cache.bytes[i];
-    const double share = (config.cache.extra_us[i] + kPriorUs * usual_share(bytes, model.l3_bytes)) /
-                         (config.cache.cold_extra_us[i] + kPriorUs);
-    // More bytes never make anything warmer.
-    highest = std::max(highest, std::clamp(share, 0.0, 1.0));
-    model.points.emplace_back(std::log2(bytes), highest);
+    const double usual = kPriorUs * usual_share(config.cache.bytes[i], model.l3_bytes);
+    const double weight_us = config.cache.cold_extra_us[i] + kPriorUs;
+    stretches.push_back({(config.cache.extra_us[i] + usual) / weight_us, weight_us, 1});
+    join_falling(stretches);
+  }
+  for (const Stretch& stretch : stretches) {
+    for (int i = 0; i < stretch.points; ++i) {
+      const double bytes = config.cache.bytes[model.points.size()];
+      model.points.emplace_back(std::log2(bytes), std::clamp(stretch.share, 0.0, 1.0));
+    }
   }
   return model;
 }
@@ -83,22 +99,13 @@ double CostModel::cold_share(double footprint_bytes) const {
   return left_share;
 }
 
-double CostModel::still_cold(const KernelSignature& kernel, double hot_us) const {
+double CostModel::still_cold(const KernelSignature& kernel) const {
   const KernelBytes bytes = bytes_of(kernel, threads);
   const auto weights = static_cast<double>(bytes.weights);
-  const bool scratch = works_in_scratch(kernel);
-  // What of the weights' part is really paid: nothing where they leave the cache by themselves in hot runs already, and
-  // little where there is much to compute while they are fetched ahead.
-  double paid = weights;
-  if (scratch && weights > 0) {
-    const double first = std::log2(kFirstStreamed * l3_bytes), all = std::log2(kAllStreamed * l3_bytes);
-    paid *= 1.0 - std::clamp((std::log2(weights) - first) / (all - first), 0.0, 1.0);
-    paid *= std::min(1.0, weights / (kHiddenBytesPerUs * std::max(hot_us, 0.1)));
-  }
-  const double outputs = (scratch ? kOutputOfConvolution : kOutput) * static_cast<double>(kernel.output_bytes) +
-                         kScratch * static_cast<double>(bytes.scratch);
-  if (weights + outputs <= 0) return 0;
-  return (paid + kActivations * outputs) / (weights + outputs);
+  const double activations =
+      kOutput * static_cast<double>(kernel.output_bytes) + kScratch * static_cast<double>(bytes.scratch);
+  if (weights + activations <= 0) return 0;
+  return (weights + kActivations * activations) / (weights + activations);
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {

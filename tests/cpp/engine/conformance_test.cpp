@@ -134,6 +134,23 @@ TEST_P(EngineConformance, RunsWithoutFailureAndProfilesEveryKernel) {
   EXPECT_THROW(session->run({.runs = 0}), Error);
 }
 
+TEST_P(EngineConformance, RunsChainsOfSessions) {
+  const auto a = engine_->open(model_, {}), b = engine_->open(model_, {});
+  const std::vector<Session*> links{a.get(), b.get(), a.get()};
+  const ChainSamples chain = engine_->run_chain(links, 4);
+  ASSERT_EQ(chain.kernel_us.size(), 4u * 3 * a->desc().kernels.size());
+  double sum = 0;
+  for (const float us : chain.kernel_us) {
+    EXPECT_GT(us, 0);
+    sum += us;
+  }
+  EXPECT_LE(sum, chain.timed_us + 1) << "kernels are parts of their runs";
+  EXPECT_GE(chain.overhead_us, 0);
+  EXPECT_LE(chain.steal_share, 1);
+  EXPECT_THROW(engine_->run_chain(links, 0), Error);
+  EXPECT_THROW(engine_->run_chain({}, 1), Error);
+}
+
 TEST_P(EngineConformance, ComputesTheSameAfterRuns) {
   const auto session = engine_->open(model_, {});
   const std::vector<std::vector<float>> input{std::vector<float>(60, 0.5f)};

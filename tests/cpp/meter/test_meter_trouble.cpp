@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
+#include <set>
 
 #include "meter/bench_of_fakes.h"
 #include "meter/drift.h"
@@ -91,6 +93,29 @@ TEST(MeterTrouble, OneCrashIsForgiven) {
   EXPECT_EQ(result.measured, 5);
   EXPECT_EQ(bench.engine.restarts, 1);
   EXPECT_NEAR(bench.profile("m2").hot.median_us, 104, 0.01);
+}
+
+// Wherever a model crashes once, in a visit or in a chain, all are measured; only a chain's crash ends the chains.
+TEST(MeterTrouble, ACrashInAChainEndsTheChainsAndNothingElse) {
+  std::set<double> chained_us;  // Cold time that the chains looked at.
+  for (int fail_at_run = 0; fail_at_run < 40; ++fail_at_run) {
+    Bench bench;
+    for (int i = 0; i < 12; ++i) {
+      const std::string name = "m" + std::to_string(i);
+      bench.add(name, {{name + "_conv", "Convolution", 100, 150}});
+    }
+    bench.options.cache_bytes = 4 << 20;  // A model takes 1 MiB: chains of 1, 2, 4 and 8.
+    bench.engine.model("m2").run_failure = ErrorCode::kCrashed;
+    bench.engine.model("m2").fail_at_run = fail_at_run;
+    bench.engine.model("m2").failures = 1;
+    const MeterResult result = bench.run();
+    EXPECT_EQ(result.measured, 12) << fail_at_run;
+    EXPECT_EQ(result.failed, 0);
+    EXPECT_EQ(bench.engine.restarts, 1);
+    chained_us.insert(std::accumulate(result.cache.cold_extra_us.begin(), result.cache.cold_extra_us.end(), 0.0));
+  }
+  ASSERT_GT(chained_us.size(), 1u);
+  EXPECT_LT(*chained_us.begin(), *chained_us.rbegin() / 2) << "one of the crashes was in an early chain";
 }
 
 TEST(MeterTrouble, AReferenceThatDoesNotRunIsReplaced) {
