@@ -60,7 +60,7 @@ struct CostModel {
   double latency_us(const PlanSums& sums) const;
   /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, of its activations'
   /// part about a third.
-  double still_cold(const KernelSignature& kernel) const;
+  double still_cold(const KernelSignature& kernel, double hot_us) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;

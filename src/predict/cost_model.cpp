@@ -15,12 +15,19 @@ constexpr double kTwoSided95 = 1.96;
 constexpr double kOutput = 0.05, kScratch = 0.2;
 // Activations were written just before, or their memory was used by others lately: this much of their part is cold.
 constexpr double kActivations = 0.35;
+// Weights of convolutions over more than one pixel: from which shares of the largest cache on they leave it by
+// themselves, and the rate up to which they come while the kernel computes.
+constexpr double kFirstStreamed = 1.0 / 8, kAllStreamed = 1.0 / 2, kHiddenBytesPerUs = 1000;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
 constexpr double kFreshOutputs = 0.4;
 // Without chains (mmt/cache_curve.h): cold from a sixth of the largest cache, fully so from its size.
 constexpr double kFirstCold = 1.0 / 6, kFullyCold = 1.0, kColdestShare = 0.9;
 // That is worth as much as chains over this much cold time.
 constexpr double kPriorUs = 300;
+
+bool works_in_scratch(const KernelSignature& kernel) {
+  return kernel.type == "Convolution" && kernel.attributes.find("kernel_") != std::string::npos;
+}
 
 /// kernel_bytes() for kernels that come again and again.
 KernelBytes bytes_of(const KernelSignature& kernel, int threads) {
@@ -99,13 +106,21 @@ double CostModel::cold_share(double footprint_bytes) const {
   return left_share;
 }
 
-double CostModel::still_cold(const KernelSignature& kernel) const {
+double CostModel::still_cold(const KernelSignature& kernel, double hot_us) const {
   const KernelBytes bytes = bytes_of(kernel, threads);
   const auto weights = static_cast<double>(bytes.weights);
+  // What of the weights' part is really paid: nothing where they leave the cache by themselves in hot runs already, and
+  // little where there is much to compute while they are fetched ahead.
+  double paid = weights;
+  if (works_in_scratch(kernel) && weights > 0) {
+    const double first = std::log2(kFirstStreamed * l3_bytes), all = std::log2(kAllStreamed * l3_bytes);
+    paid *= 1.0 - std::clamp((std::log2(weights) - first) / (all - first), 0.0, 1.0);
+    paid *= std::min(1.0, weights / (kHiddenBytesPerUs * std::max(hot_us, 0.1)));
+  }
   const double activations =
       kOutput * static_cast<double>(kernel.output_bytes) + kScratch * static_cast<double>(bytes.scratch);
   if (weights + activations <= 0) return 0;
-  return (weights + kActivations * activations) / (weights + activations);
+  return (paid + kActivations * activations) / (weights + activations);
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {
