@@ -166,9 +166,9 @@ class Engine {
   virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
   /// Runs sessions of this engine one after another, `times` times over, with nothing between two runs that would touch
   /// the caches: no message to another process, and inputs that are written once, before the first run. No run may be
-  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for a session of another
-  /// engine. Here: by Session::run().
-  virtual ChainSamples run_chain(std::span<Session* const> sessions, int times);
+  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time or
+  /// a session of another engine.
+  ChainSamples run_chain(std::span<Session* const> sessions, int times);
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}
   /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants
@@ -177,6 +177,10 @@ class Engine {
   /// Resident and peak memory of the process that runs the models, in MiB; 0 where unreadable.
   virtual double resident_mib() { return 0; }
   virtual double peak_resident_mib() { return 0; }
+
+ private:
+  /// At least one session and one time. Here: by Session::run().
+  virtual ChainSamples do_run_chain(std::span<Session* const> sessions, int times);
 };
 
 }  // namespace mmt

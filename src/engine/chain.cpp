@@ -1,4 +1,4 @@
-// Chains on engines that know no better way than single runs.
+// What all chains have in common, and chains on engines that know no better way than single runs.
 #include <algorithm>
 
 #include "mmt/engine.h"
@@ -7,6 +7,10 @@ namespace mmt {
 
 ChainSamples Engine::run_chain(std::span<Session* const> sessions, int times) {
   if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+  return do_run_chain(sessions, times);
+}
+
+ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, int times) {
   ChainSamples chain;
   for (int time = 0; time < times; ++time) {
     for (Session* session : sessions) {

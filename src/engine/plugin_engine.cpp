@@ -136,8 +136,11 @@ class PluginEngine final : public Engine {
     return std::make_unique<PluginSession>(handle_, session);
   }
 
-  ChainSamples run_chain(std::span<Session* const> sessions, int times) override {
-    if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+  double resident_mib() override { return memory().first; }
+  double peak_resident_mib() override { return memory().second; }
+
+ private:
+  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
     std::vector<mmt_engine_session*> links;
     std::size_t kernels = 0;
     for (Session* session : sessions) {
@@ -158,10 +161,6 @@ class PluginEngine final : public Engine {
     return samples;
   }
 
-  double resident_mib() override { return memory().first; }
-  double peak_resident_mib() override { return memory().second; }
-
- private:
   std::pair<double, double> memory() {
     std::pair<double, double> mib;
     checked(

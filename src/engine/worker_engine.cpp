@@ -212,8 +212,13 @@ class WorkerEngine final : public Engine {
     return std::make_unique<WorkerSession>(worker_, path, answer.header);
   }
 
-  ChainSamples run_chain(std::span<Session* const> sessions, int times) override {
-    if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+  void restart() override { facts_ = worker_->start(); }
+  bool runs_apart() const override { return true; }
+  double resident_mib() override { return memory("resident_mib"); }
+  double peak_resident_mib() override { return memory("peak_mib"); }
+
+ private:
+  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
     json ids = json::array();
     for (Session* session : sessions) {
       const auto* link = dynamic_cast<const WorkerSession*>(session);
@@ -231,12 +236,6 @@ class WorkerEngine final : public Engine {
     return samples;
   }
 
-  void restart() override { facts_ = worker_->start(); }
-  bool runs_apart() const override { return true; }
-  double resident_mib() override { return memory("resident_mib"); }
-  double peak_resident_mib() override { return memory("peak_mib"); }
-
- private:
   double memory(const char* field) {
     return worker_->call({{{"call", "memory"}}, {}}, "reading the worker's memory").header.at(field);
   }

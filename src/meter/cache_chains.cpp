@@ -20,7 +20,7 @@ bool tells_of_the_cache(const KernelSignature& kernel) {
   const auto weights = static_cast<double>(kernel.weight_bytes);
   // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
   // while each model of a chain has its own.
-  if (kernel.attributes.find("kernel_") != std::string::npos) return false;
+  if (has_window(kernel)) return false;
   return weights > 0 && weights > kMostlyWeights * (weights + static_cast<double>(kernel.output_bytes));
 }
 
@@ -58,6 +58,20 @@ std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
     if (sum >= kTooLittle * target) return chain;
   }
   return {};
+}
+
+void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column,
+                            int round, const std::function<int(std::size_t link, std::size_t kernel)>& number) {
+  const float* us = samples.kernel_us.data();
+  for (int time = 0; time < kTimes; ++time) {
+    for (std::size_t link = 0; link < links.size(); ++link) {
+      for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++us) {
+        if (time < kSettling || !tells_of_the_cache(links[link]->kernels[k].signature)) continue;
+        const int kernel = number(link, k);
+        if (kernel >= 0) add(point_, kernel, {*us, column, round});
+      }
+    }
+  }
 }
 
 void CacheChains::drop_column(int column) {

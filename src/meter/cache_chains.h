@@ -37,6 +37,10 @@ class CacheChains {
   int point() const { return point_; }  ///< Of the last chain.
 
   void add(int point, int kernel, const Sample& sample) { samples_.push_back({point, kernel, sample}); }
+  /// The times of the last chain once it had settled. `links`: what was run, in order. `number`: that of a link's
+  /// kernel, negative where nobody asks for it.
+  void add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column, int round,
+                 const std::function<int(std::size_t link, std::size_t kernel)>& number);
   void drop_column(int column);
 
   /// `times`: a kernel's hot and cold time on the common scale, {0, 0} where unknown.

@@ -180,17 +180,11 @@ void Run::run_chain(const std::vector<int>& batch) {
 }
 
 void Run::record_chain(const std::vector<int>& chain, const ChainSamples& samples) {
-  const float* us = samples.kernel_us.data();
-  for (int time = 0; time < CacheChains::kTimes; ++time) {
-    for (const int index : chain) {
-      const ItemState& state = items_[static_cast<std::size_t>(index)];
-      for (std::size_t k = 0; k < state.plan.kernels.size(); ++k, ++us) {
-        if (time < CacheChains::kSettling || state.keys[k] < 0) continue;
-        if (!tells_of_the_cache(state.plan.kernels[k].signature)) continue;
-        chains_.add(chains_.point(), state.keys[k], {*us, scale_.column(), round_});
-      }
-    }
-  }
+  std::vector<const KernelPlan*> links;
+  for (const int index : chain) links.push_back(&items_[static_cast<std::size_t>(index)].plan);
+  chains_.add_chain(samples, links, scale_.column(), round_, [&](std::size_t link, std::size_t kernel) {
+    return items_[static_cast<std::size_t>(chain[link])].keys[kernel];
+  });
 }
 
 CacheCurve Run::judge_chains() const {

@@ -31,13 +31,6 @@ std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::v
 // Hot runs of a companion's visit; few, because its kernels are small and visits are what makes the median sure.
 constexpr int kCompanionRuns = 2;
 
-/// The samples on the common scale of all rounds.
-void append_scaled(const std::vector<metering::Sample>& samples, const TwoWayFit& fit, std::vector<double>& to) {
-  for (const metering::Sample& one : samples) {
-    to.push_back(one.us / fit.column_factor[static_cast<std::size_t>(one.column)]);
-  }
-}
-
 double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
 class TruthRun {
@@ -145,36 +138,25 @@ class TruthRun {
       for (std::size_t c = models_; c < items_.size(); ++c) {
         bytes.push_back(subjects_[c].session != nullptr ? subjects_[c].bytes_touched : 0);
       }
-      std::vector<std::size_t> chain;
+      std::vector<const KernelPlan*> plans;
       std::vector<Session*> links;
       for (const int place : chains_.next(bytes)) {
-        chain.push_back(models_ + static_cast<std::size_t>(place));
-        links.push_back(subjects_[chain.back()].session.get());
+        const Subject& subject = subjects_[models_ + static_cast<std::size_t>(place)];
+        plans.push_back(&subject.plan);
+        links.push_back(subject.session.get());
       }
-      if (chain.empty()) continue;
+      if (links.empty()) continue;
       try {
         const ChainSamples samples = engine_.run_chain(links, metering::CacheChains::kTimes);
         engine_us_ += samples.timed_us;
-        record_chain(chain, samples, round);
+        chains_.add_chain(samples, plans, round, round, [&](std::size_t link, std::size_t kernel) {
+          const auto next = static_cast<int>(numbers_.size());
+          return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
+        });
       } catch (const Error& error) {
         can_chain_ = false;
         log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
         if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) reopen_others();
-      }
-    }
-  }
-
-  void record_chain(const std::vector<std::size_t>& chain, const ChainSamples& samples, int round) {
-    const float* us = samples.kernel_us.data();
-    for (int time = 0; time < metering::CacheChains::kTimes; ++time) {
-      for (const std::size_t index : chain) {
-        for (const PlannedKernel& kernel : subjects_[index].plan.kernels) {
-          const float taken_us = *us++;
-          if (time < metering::CacheChains::kSettling || !metering::tells_of_the_cache(kernel.signature)) continue;
-          const auto next = static_cast<int>(numbers_.size());
-          const int number = numbers_.try_emplace(kernel.signature.key, next).first->second;
-          chains_.add(chains_.point(), number, {taken_us, round, round});
-        }
       }
     }
   }
@@ -224,8 +206,10 @@ class TruthRun {
       const Subject& subject = subjects_[i];
       for (std::size_t k = 0; k < subject.hot.size(); ++k) {
         auto& [cold, hot] = kernels[subject.plan.kernels[k].signature.key];
-        append_scaled(subject.cold[k], fit, cold);
-        append_scaled(subject.hot[k], fit, hot);
+        const std::vector<double> mine_cold = metering::on_scale(subject.cold[k], fit.column_factor);
+        const std::vector<double> mine_hot = metering::on_scale(subject.hot[k], fit.column_factor);
+        cold.insert(cold.end(), mine_cold.begin(), mine_cold.end());
+        hot.insert(hot.end(), mine_hot.begin(), mine_hot.end());
       }
     }
     for (const auto& [key, samples] : kernels) {
@@ -259,11 +243,9 @@ class TruthRun {
     truth.half_b_us = odd.empty() ? truth.total.median_us : median(odd);
     Subject& subject = subjects_[static_cast<std::size_t>(index)];
     for (std::size_t k = 0; k < subject.hot.size(); ++k) {
-      std::vector<double> scaled;
-      append_scaled(subject.hot[k], fit, scaled);
       KernelProfile profile;
       profile.kernel = subject.plan.kernels[k];
-      profile.hot = summarize(scaled);
+      profile.hot = summarize(metering::on_scale(subject.hot[k], fit.column_factor));
       truth.kernels.push_back(std::move(profile));
     }
   }

@@ -25,10 +25,6 @@ constexpr double kFirstCold = 1.0 / 6, kFullyCold = 1.0, kColdestShare = 0.9;
 // That is worth as much as chains over this much cold time.
 constexpr double kPriorUs = 300;
 
-bool works_in_scratch(const KernelSignature& kernel) {
-  return kernel.type == "Convolution" && kernel.attributes.find("kernel_") != std::string::npos;
-}
-
 /// kernel_bytes() for kernels that come again and again.
 KernelBytes bytes_of(const KernelSignature& kernel, int threads) {
   constexpr std::size_t kMostRemembered = 1 << 16;
@@ -112,7 +108,7 @@ double CostModel::still_cold(const KernelSignature& kernel, double hot_us) const
   // What of the weights' part is really paid: nothing where they leave the cache by themselves in hot runs already, and
   // little where there is much to compute while they are fetched ahead.
   double paid = weights;
-  if (works_in_scratch(kernel) && weights > 0) {
+  if (kernel.type == "Convolution" && has_window(kernel) && weights > 0) {
     const double first = std::log2(kFirstStreamed * l3_bytes), all = std::log2(kAllStreamed * l3_bytes);
     paid *= 1.0 - std::clamp((std::log2(weights) - first) / (all - first), 0.0, 1.0);
     paid *= std::min(1.0, weights / (kHiddenBytesPerUs * std::max(hot_us, 0.1)));

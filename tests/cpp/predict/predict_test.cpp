@@ -74,14 +74,20 @@ TEST(CostModel, TheTablesChainsTellHowColdARunIs) {
   EXPECT_NEAR(CostModel::from(config).cold_share(16 << 20), usual.cold_share(16 << 20), 0.01);
 }
 
+KernelSignature convolution(const std::string& attributes, const std::string& shapes) {
+  KernelSignature kernel;
+  kernel.type = "Convolution";
+  kernel.attributes = attributes;
+  kernel.text = "Convolution{" + attributes + "} " + shapes;
+  return kernel;
+}
+
 // A convolution that computes for long fetches its weights meanwhile; weights as large as the cache are never hot.
 TEST(CostModel, WeightsOfConvolutionsAreHiddenOrStreamed) {
   CostModel model;
   model.l3_bytes = 32 << 20;
-  KernelSignature kernel;
-  kernel.type = "Convolution";
-  kernel.attributes = "kernel_x=3,kernel_y=3,stride_x=2,stride_y=2";
-  kernel.text = "Convolution{" + kernel.attributes + "} [1,64,28,28]c4 -> [1,64,14,14]c4";
+  KernelSignature kernel =
+      convolution("kernel_x=3,kernel_y=3,stride_x=2,stride_y=2", "[1,64,28,28]c4 -> [1,64,14,14]c4");
   kernel.weight_bytes = 1 << 20;
   kernel.output_bytes = 1 << 16;
   EXPECT_GT(model.still_cold(kernel, 10), 0.5);
@@ -110,14 +116,13 @@ TEST(CostModel, WeightsAreColdAndWhatWasJustWrittenIsNot) {
 // A Winograd convolution of 64 to 64 channels holds 16 to 36 numbers for each 9 of the file.
 TEST(CostModel, WeightsCountInTheFormThatTheEngineKeeps) {
   const CostModel model;
-  KernelSignature kernel;
-  kernel.type = "Convolution";
+  KernelSignature kernel =
+      convolution("pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,pads=1x1x1x1", "[1,64,28,28]c4 -> [1,64,28,28]c4");
   kernel.weight_bytes = 64 * 64 * 9 * 4;
-  kernel.attributes = "pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,pads=1x1x1x1";
-  kernel.text = "Convolution{" + kernel.attributes + "} [1,64,28,28]c4 -> [1,64,28,28]c4";
   EXPECT_GT(model.footprint_bytes(kernel), 1.7 * static_cast<double>(kernel.weight_bytes));
-  kernel.attributes = "pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,stride_x=2,stride_y=2,pads=1x1x1x1";
-  kernel.text = "Convolution{" + kernel.attributes + "} [1,64,28,28]c4 -> [1,64,14,14]c4";
+  kernel = convolution("pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,stride_x=2,stride_y=2,pads=1x1x1x1",
+                       "[1,64,28,28]c4 -> [1,64,14,14]c4");
+  kernel.weight_bytes = 64 * 64 * 9 * 4;
   EXPECT_LT(model.footprint_bytes(kernel), 1.1 * static_cast<double>(kernel.weight_bytes));
 }
 
