@@ -16,6 +16,7 @@ from classic import predict as classic
 from example_spaces import ROOT, example_space
 
 import mmt.predict
+from mmt import _core
 from mmt import space as spaces
 from mmt.converter import generate_ops_list
 from mmt.meter import meter_ops
@@ -102,9 +103,7 @@ def forget() -> None:
     mmt.predict._results.clear()
     mmt.predict._opened.clear()
     closing._FOUND.clear()
-    fingerprint._memo.clear()
-    fingerprint._plans.clear()
-    fingerprint._latest.clear()
+    _core.fingerprints.forget()
     gc.collect()
 
 

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "base/sha256.h"
+#include "base/sha256_x86.h"
 #include "mmt/error.h"
 
 namespace mmt {
-namespace {
 
-constexpr std::uint32_t kRoundConstants[64] = {
+const std::uint32_t kSha256Constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -24,6 +24,8 @@ constexpr std::uint32_t kRoundConstants[64] = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
+namespace {
+
 std::uint32_t load_big_endian(const unsigned char* bytes) {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
 }
@@ -31,6 +33,14 @@ std::uint32_t load_big_endian(const unsigned char* bytes) {
 }  // namespace
 
 void Sha256::process_block(const unsigned char* block) {
+  if (has_sha_instructions()) {
+    process_block_with_instructions(state_.data(), block, kSha256Constants);
+  } else {
+    process_block_plainly(state_.data(), block);
+  }
+}
+
+void process_block_plainly(std::uint32_t* state, const unsigned char* block) {
   std::uint32_t schedule[64];
   for (int i = 0; i < 16; ++i) schedule[i] = load_big_endian(block + 4 * i);
   for (int i = 16; i < 64; ++i) {
@@ -39,11 +49,12 @@ void Sha256::process_block(const unsigned char* block) {
     const std::uint32_t sigma0 = std::rotr(far, 7) ^ std::rotr(far, 18) ^ (far >> 3);
     schedule[i] = sigma1 + schedule[i - 7] + sigma0 + schedule[i - 16];
   }
-  auto [a, b, c, d, e, f, g, h] = state_;
+  std::uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+  std::uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
   for (int i = 0; i < 64; ++i) {
     const std::uint32_t sum1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
     const std::uint32_t choice = (e & f) ^ (~e & g);
-    const std::uint32_t first = h + sum1 + choice + kRoundConstants[i] + schedule[i];
+    const std::uint32_t first = h + sum1 + choice + kSha256Constants[i] + schedule[i];
     const std::uint32_t sum0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
     const std::uint32_t majority = (a & b) ^ (a & c) ^ (b & c);
     h = g;
@@ -56,7 +67,7 @@ void Sha256::process_block(const unsigned char* block) {
     a = first + sum0 + majority;
   }
   const std::uint32_t added[8] = {a, b, c, d, e, f, g, h};
-  for (int i = 0; i < 8; ++i) state_[i] += added[i];
+  for (int i = 0; i < 8; ++i) state[i] += added[i];
 }
 
 void Sha256::update(const void* data, std::size_t size) {

@@ -98,12 +98,9 @@ class LatencyTableImpl final : public LatencyTable {
 
   std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) override {
     return find(operators_, fingerprint, [this](Reader& reader, const Blob16& key) {
-      std::vector<KernelRow> kernels;
+      std::vector<std::shared_ptr<const KernelRow>> kernels;
       auto row = reader.op(key, &kernels);
-      for (KernelRow& kernel : kernels) {  // Who asks for an operator asks for its kernels next.
-        auto shared = std::make_shared<const KernelRow>(std::move(kernel));
-        kernels_.put(shared->key, shared);
-      }
+      for (auto& kernel : kernels) kernels_.put(kernel->key, kernel);
       return row;
     });
   }

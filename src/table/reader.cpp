@@ -7,20 +7,30 @@
 #include "table/schema.h"
 
 namespace mmt::table {
+namespace {
+
+constexpr std::size_t kMostKeys = 32768;
+
+}  // namespace
 
 Reader::Reader(const std::string& path)
     : database_(path, OpenMode::kFrozen),
-      operator_(database_, select_operator_sql()),
-      measurements_(database_, select_measurements_sql()),
-      operator_kernels_(database_, select_operator_kernels_sql()),
-      ports_(database_, select_ports_sql()),
-      kernel_(database_, select_kernel_sql()),
-      same_attributes_(database_, select_same_attributes_sql()),
-      below_(database_, select_attributes_below_sql()),
-      above_(database_, select_attributes_above_sql()),
-      same_shapes_(database_, select_same_shapes_sql()),
-      same_parameters_(database_, select_same_parameters_sql()),
-      same_class_(database_, select_same_class_sql()) {}
+      operator_(database_, select_operator_sql),
+      measurements_(database_, select_measurements_sql),
+      operator_kernels_(database_, select_operator_kernels_sql),
+      numbered_kernel_(database_, select_numbered_kernel_sql),
+      ports_(database_, select_ports_sql),
+      kernel_(database_, select_kernel_sql),
+      same_attributes_(database_, select_same_attributes_sql),
+      below_(database_, select_attributes_below_sql),
+      above_(database_, select_attributes_above_sql),
+      same_shapes_(database_, select_same_shapes_sql),
+      same_parameters_(database_, select_same_parameters_sql),
+      same_class_(database_, select_same_class_sql) {
+  for (LazyStatement* needed : {&operator_, &measurements_, &operator_kernels_, &numbered_kernel_, &ports_}) {
+    needed->start();  // What every prediction asks; the others wait until they are needed.
+  }
+}
 
 std::vector<NumberedConfig> Reader::configs() {
   Statement statement(database_, select_configs_sql());
@@ -46,10 +56,10 @@ KernelRow Reader::read_kernel(Statement& statement) {
 }
 
 std::optional<KernelRow> Reader::kernel(const Blob16& key) {
-  kernel_.start().bind(config_).bind(key);
-  if (!kernel_.step()) return std::nullopt;
-  KernelRow row = read_kernel(kernel_);
-  kernel_.start();  // An open row would keep the file locked.
+  Statement& statement = kernel_.start().bind(config_).bind(key);
+  if (!statement.step()) return std::nullopt;
+  KernelRow row = read_kernel(statement);
+  statement.start();  // An open row would keep the file locked.
   return row;
 }
 
@@ -62,21 +72,23 @@ std::int64_t Reader::read_operator(Statement& statement, OperatorRow& row) {
   return number;
 }
 
-std::optional<OperatorRow> Reader::op(const Blob16& fingerprint, std::vector<KernelRow>* kernels) {
-  operator_.start().bind(fingerprint);
-  if (!operator_.step()) return std::nullopt;
+std::optional<OperatorRow> Reader::op(const Blob16& fingerprint,
+                                      std::vector<std::shared_ptr<const KernelRow>>* kernels) {
+  Statement& statement = operator_.start().bind(fingerprint);
+  if (!statement.step()) return std::nullopt;
   OperatorRow row;
-  const std::int64_t number = read_operator(operator_, row);
-  operator_.start();
+  const std::int64_t number = read_operator(statement, row);
+  statement.start();
   add_contexts(number, row, kernels);
   return row;
 }
 
-void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row, std::vector<KernelRow>* kernels) {
-  measurements_.start().bind(config_).bind(operator_no);
-  while (measurements_.step()) {
+void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row,
+                          std::vector<std::shared_ptr<const KernelRow>>* kernels) {
+  Statement& measurements = measurements_.start().bind(config_).bind(operator_no);
+  while (measurements.step()) {
     ModelProfile profile;
-    read_cells(measurements_, kMeasurementFields, profile);
+    read_cells(measurements, kMeasurementFields, profile);
     if (profile.status != "ok") {
       if (row.status != "ok") row.status = "failed";
       if (row.reason.empty()) row.reason = profile.reason;
@@ -94,37 +106,53 @@ void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row, std::vecto
     context.weight_bytes = profile.weight_bytes;
     context.flags = profile.flags;
   }
-  measurements_.start();
+  measurements.start();
   for (ContextRow& context : row.contexts) {
-    operator_kernels_.start().bind(config_).bind(operator_no).bind(context.context);
-    while (operator_kernels_.step()) {
-      read_cell(operator_kernels_, context.roles.emplace_back());
-      operator_kernels_.read(context.ports.emplace_back());
-      operator_kernels_.read(context.tensors.emplace_back());
-      const bool has_cost = operator_kernels_.next<bool>();
-      if (has_cost && kernels != nullptr) {
-        kernels->push_back(read_kernel(operator_kernels_));
-        context.kernel_keys.push_back(kernels->back().key);
-      } else {
-        context.kernel_keys.push_back(hex_from_blob(operator_kernels_.next<Blob16>()));
-      }
+    Statement& used = operator_kernels_.start().bind(config_).bind(operator_no).bind(context.context);
+    while (used.step()) {
+      read_cell(used, context.roles.emplace_back());
+      used.read(context.ports.emplace_back());
+      used.read(context.tensors.emplace_back());
+      context.kernel_keys.push_back(key_of(used.next<std::int64_t>(), kernels));
     }
-    operator_kernels_.start();
-    ports_.start().bind(config_).bind(operator_no).bind(context.context);
-    while (ports_.step()) {
-      const bool input = ports_.next<std::string>() == "input";
-      read_cells(ports_, FieldList<PortDesc>::fields, (input ? context.inputs : context.outputs).emplace_back());
+    used.start();
+    Statement& ports = ports_.start().bind(config_).bind(operator_no).bind(context.context);
+    while (ports.step()) {
+      const bool input = ports.next<std::string>() == "input";
+      read_cells(ports, FieldList<PortDesc>::fields, (input ? context.inputs : context.outputs).emplace_back());
     }
-    ports_.start();
+    ports.start();
   }
+}
+
+/// Operators share most of their kernels: each is read once.
+const std::string& Reader::key_of(std::int64_t kernel_no, std::vector<std::shared_ptr<const KernelRow>>* kernels) {
+  const auto known = keys_.find(kernel_no);
+  if (known != keys_.end()) return known->second;
+  Statement& statement = numbered_kernel_.start().bind(config_).bind(kernel_no);
+  if (!statement.step()) {
+    throw Error(ErrorCode::kCorrupt, database_.path() + ": an operator's kernel is not there; run `mmt table rebuild`");
+  }
+  const bool has_cost = statement.next<bool>();
+  std::string key;
+  if (has_cost && kernels != nullptr) {
+    auto row = std::make_shared<const KernelRow>(read_kernel(statement));
+    key = row->key;
+    kernels->push_back(std::move(row));
+  } else {
+    key = hex_from_blob(statement.next<Blob16>());
+  }
+  statement.start();
+  if (keys_.size() >= kMostKeys) keys_.clear();
+  return keys_.emplace(kernel_no, std::move(key)).first->second;
 }
 
 std::vector<KernelRow> Reader::similar(const std::string& type, const std::string& attributes, int limit) {
   std::vector<KernelRow> rows;
   const auto wanted = [&] { return limit - static_cast<int>(rows.size()); };
-  const auto take = [&](Statement& statement, int count) {
+  const auto take = [&](LazyStatement& lazy, int count) {
     if (count <= 0) return;
-    statement.start().bind(config_).bind(type).bind(attributes).bind(count);
+    Statement& statement = lazy.start().bind(config_).bind(type).bind(attributes).bind(count);
     while (statement.step()) rows.push_back(read_kernel(statement));
     statement.start();
   };

@@ -1,8 +1,10 @@
 // One connection to a finished table with its prepared statements. Used by one thread at a time.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "mmt/table.h"
@@ -25,8 +27,10 @@ class Reader {
   /// The number of the configuration that all further calls look at.
   void use(int config) { config_ = config; }
   std::optional<KernelRow> kernel(const Blob16& key);
-  /// `kernels`, where given, gets the rows of the operator's kernels: they lie together, keys all over the file.
-  std::optional<OperatorRow> op(const Blob16& fingerprint, std::vector<KernelRow>* kernels = nullptr);
+  /// `kernels`, where given, gets the rows of those of the operator's kernels that were not given before: who asks for
+  /// an operator asks for its kernels next.
+  std::optional<OperatorRow> op(const Blob16& fingerprint,
+                                std::vector<std::shared_ptr<const KernelRow>>* kernels = nullptr);
   std::vector<KernelRow> similar(const std::string& type, const std::string& attributes, int limit);
   /// Descriptions (without contexts) of operators of a class: those with these shapes first, then those with these
   /// parameters, then others, `limit` of each at most.
@@ -38,12 +42,14 @@ class Reader {
  private:
   KernelRow read_kernel(Statement& statement);
   std::int64_t read_operator(Statement& statement, OperatorRow& row);
-  void add_contexts(std::int64_t operator_no, OperatorRow& row, std::vector<KernelRow>* kernels);
+  void add_contexts(std::int64_t operator_no, OperatorRow& row, std::vector<std::shared_ptr<const KernelRow>>* kernels);
+  const std::string& key_of(std::int64_t kernel_no, std::vector<std::shared_ptr<const KernelRow>>* kernels);
 
   Database database_;
   int config_ = 0;
-  Statement operator_, measurements_, operator_kernels_, ports_, kernel_, same_attributes_, below_, above_,
-      same_shapes_, same_parameters_, same_class_;
+  LazyStatement operator_, measurements_, operator_kernels_, numbered_kernel_, ports_, kernel_, same_attributes_,
+      below_, above_, same_shapes_, same_parameters_, same_class_;
+  std::unordered_map<std::int64_t, std::string> keys_;  ///< Of kernels that were given already, by their number.
 };
 
 }  // namespace mmt::table

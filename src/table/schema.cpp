@@ -182,11 +182,13 @@ std::string select_measurements_sql() {
          " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
 }
 std::string select_operator_kernels_sql() {
-  return "SELECT p.role, p.port, p.tensors, c.kernel_no IS NOT NULL, k.key, " + join(kernel_columns(), "k.") + ", " +
-         join(cost_columns(), "c.") +
-         " FROM operator_kernel p CROSS JOIN kernel k ON k.kernel_no = p.kernel_no LEFT JOIN kernel_cost c "
-         "ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
-         "WHERE p.config_no = ?1 AND p.operator_no = ?2 AND p.context = ?3 ORDER BY p.position";
+  return "SELECT role, port, tensors, kernel_no FROM operator_kernel"
+         " WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY position";
+}
+std::string select_numbered_kernel_sql() {
+  return "SELECT c.kernel_no IS NOT NULL, k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
+         " FROM kernel k LEFT JOIN kernel_cost c ON c.config_no = ?1 AND c.kernel_no = k.kernel_no "
+         "WHERE k.kernel_no = ?2";
 }
 std::string select_ports_sql() {
   return "SELECT direction, " + join(port_columns()) +
@@ -213,6 +215,7 @@ std::vector<std::pair<std::string, std::string>> query_list() {
   return {{"operator", select_operator_sql()},
           {"measurements", select_measurements_sql()},
           {"operator_kernels", select_operator_kernels_sql()},
+          {"numbered_kernel", select_numbered_kernel_sql()},
           {"ports", select_ports_sql()},
           {"kernel", select_kernel_sql()},
           {"same_attributes", select_same_attributes_sql()},

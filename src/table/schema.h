@@ -39,6 +39,7 @@ std::string select_configs_sql();
 std::string select_operator_sql();
 std::string select_measurements_sql();
 std::string select_operator_kernels_sql();
+std::string select_numbered_kernel_sql();
 std::string select_ports_sql();
 std::string select_kernel_sql();
 std::string select_all_kernels_sql();

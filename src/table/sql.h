@@ -82,6 +82,22 @@ class Statement {
   int column_ = 0;
 };
 
+/// A statement that is prepared when it is executed first: a connection has many, and most programs need few of them.
+class LazyStatement {
+ public:
+  LazyStatement(Database& database, std::string (*sql)()) : database_(database), sql_(sql) {}
+  /// As Statement::start.
+  Statement& start() {
+    if (!statement_) statement_.emplace(database_, sql_());
+    return statement_->start();
+  }
+
+ private:
+  Database& database_;
+  std::string (*sql_)();
+  std::optional<Statement> statement_;
+};
+
 /// kFrozen: nobody changes the file while it is open (it may be replaced by another one), so SQLite need not lock it
 /// nor look for changes at every query, which is half of the time of a look-up.
 enum class OpenMode { kRead, kFrozen, kReadWrite, kCreate };

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from mmt.torch_side import fingerprint as fingerprints
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, fingerprint, input_specs
 
 small = st.integers(1, 4)
@@ -262,10 +263,16 @@ def test_another_process_finds_the_same(tmp_path):
 
 def test_one_look_reads_every_module_once(monkeypatch):
     model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.Linear(2, 3))
+    reads = []
+    text_of = fingerprints._Rules.value_text
+    monkeypatch.setattr(fingerprints._Rules, "value_text",
+                        staticmethod(lambda walk, value: reads.append(value) or text_of(walk, value)))
+    for number, module in enumerate(model.modules()):
+        module.marks = frozenset({number})  # what the walk asks Python for
     look = Fingerprints()
     look.configuration(model)
-    reads = []
-    monkeypatch.setattr(look, "_configuration", lambda module: reads.append(module))
-    for module in model.modules():
-        assert look.fingerprint(module, [InputSpec((1, 2))]) == fingerprint(module, [1, 2])
+    assert len(reads) == 5
+    expected = [fingerprint(module, [1, 2]) for module in model.modules()]
+    reads.clear()
+    assert [look.fingerprint(module, [InputSpec((1, 2))]) for module in model.modules()] == expected
     assert reads == []

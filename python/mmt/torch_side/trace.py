@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmt._core import fingerprints
 from mmt.torch_side.recorder import Recorder
 from mmt.torch_side.structure import (
     SPECS,
@@ -157,7 +158,7 @@ _LOCK = threading.RLock()  # nn.Module._call_impl is replaced for the time of a 
 
 
 def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace:
-    names, training, compiled = _walk(model)
+    names, training, compiled = fingerprints.paths(model)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in training:
         module.__dict__["training"] = False
@@ -203,30 +204,6 @@ def _finish(recorder: Recorder, result: Any, reason: str) -> Trace:
 
 #: What `module.compile()` leaves behind, and is called in place of everything else.
 _COMPILED = "_compiled_call_impl"
-
-
-def _walk(model: nn.Module) -> tuple[dict[int, str], list[nn.Module], list[nn.Module]]:
-    """Paths of all modules by id (the first path of a shared one), the modules that are in training mode, and those
-    that were compiled in place."""
-    names: dict[int, str] = {id(model): ""}
-    training = [model] if model.training else []
-    compiled = [model] if model.__dict__.get(_COMPILED) is not None else []
-
-    def visit(parent: nn.Module, prefix: str) -> None:
-        for key, module in parent._modules.items():
-            if module is None or id(module) in names:
-                continue
-            name = prefix + key
-            names[id(module)] = name
-            if module.training:
-                training.append(module)
-            if module.__dict__.get(_COMPILED) is not None:
-                compiled.append(module)
-            if module._modules:
-                visit(module, name + ".")
-
-    visit(model, "")
-    return names, training, compiled
 
 
 def _meta_tensor(spec: TensorSpec) -> torch.Tensor:

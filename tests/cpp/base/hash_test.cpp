@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/sha256.h"
+#include "base/sha256_x86.h"
 #include "base/temp_folder.h"
 #include "mmt/error.h"
 
@@ -60,4 +61,16 @@ TEST(Hash, MissingFileAndFolderAreErrorsThatNameThePath) {
 TEST(Hash, IdentityIsTheFirstHalf) { EXPECT_EQ(identity_hex("abc"), "ba7816bf8f01cfea414140de5dae2223"); }
 
 }  // namespace
+TEST(Sha256, GivesTheSameWithTheProcessorsInstructions) {
+  if (!has_sha_instructions()) GTEST_SKIP() << "this processor has no instructions for SHA-256";
+  std::uint32_t plain[8] = {1, 2, 3, 4, 5, 6, 7, 0xffffffff}, quick[8] = {1, 2, 3, 4, 5, 6, 7, 0xffffffff};
+  unsigned char block[64];
+  for (int round = 0; round < 100; ++round) {
+    for (int i = 0; i < 64; ++i) block[i] = static_cast<unsigned char>(plain[i % 8] >> (i % 4 * 8));
+    process_block_plainly(plain, block);
+    process_block_with_instructions(quick, block, kSha256Constants);
+    for (int i = 0; i < 8; ++i) ASSERT_EQ(plain[i], quick[i]);
+  }
+}
+
 }  // namespace mmt

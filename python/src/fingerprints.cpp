@@ -1,0 +1,399 @@
+// Looking at torch modules: the texts behind fingerprints, and the paths of modules. What is plain (numbers, texts,
+// lists of them) is read here; for anything else Python is asked, which knows what the texts mean (fingerprint.py).
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "mmt/hash.h"
+#include "python_text.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+constexpr std::size_t kMostTexts = 50'000;
+constexpr std::size_t kMostClasses = 10'000;
+constexpr std::size_t kMostLayouts = 64;
+
+/// What an attribute of a module is.
+enum class Part { kConfiguration, kIgnored, kParameters, kBuffers, kModules, kHooks };
+
+/// The attributes of modules of one class, in the order in which they were set.
+struct Layout {
+  std::vector<nb::object> names;  ///< As in the module's dictionary, so that the same objects are met again.
+  std::vector<Part> parts;
+  std::vector<std::size_t> places;    ///< Of configuration: which of `prefixes`.
+  std::vector<std::string> prefixes;  ///< "\nname=", sorted by name.
+};
+
+struct Class {
+  nb::object type;  ///< Keeps the address its own.
+  std::string identity;
+  std::vector<std::shared_ptr<const Layout>> layouts;
+};
+
+/// What Python knows about the texts.
+struct Rules {
+  nb::object identity, value_text, tensor_text, bookkeeping, tensor_types;
+};
+
+/// Everything that is remembered between walks; guarded by Python's lock.
+struct Memory {
+  std::unordered_map<std::string, std::string> digests;  // text of a configuration -> its hash
+  std::unordered_map<PyObject*, std::shared_ptr<Class>> classes;
+  std::unordered_map<PyObject*, std::pair<nb::object, std::string>> dtypes;
+};
+
+Memory& memory() {
+  static Memory* const kMemory = new Memory;  // never destroyed: it holds Python's objects
+  return *kMemory;
+}
+
+/// Calls `use(key, value)` for the items of a dictionary or of something like one.
+template <class Use>
+void each_item(PyObject* mapping, Use use) {
+  if (PyDict_CheckExact(mapping)) {
+    Py_ssize_t position = 0;
+    PyObject *key = nullptr, *value = nullptr;
+    while (PyDict_Next(mapping, &position, &key, &value)) use(key, value);
+    return;
+  }
+  for (nb::handle item : nb::handle(mapping).attr("items")()) {
+    const nb::object key = item[0], value = item[1];
+    use(key.ptr(), value.ptr());
+  }
+}
+
+bool is_empty(PyObject* mapping) { return PyObject_IsTrue(mapping) == 0; }
+
+nb::object dictionary_of(nb::handle module) {
+  PyObject* dictionary = PyObject_GenericGetDict(module.ptr(), nullptr);
+  if (dictionary == nullptr) nb::raise_python_error();
+  return nb::steal(dictionary);
+}
+
+class Walk {
+ public:
+  explicit Walk(nb::object rules)
+      : rules_{rules.attr("identity"), rules.attr("value_text"), rules.attr("tensor_text"), rules.attr("bookkeeping"),
+               rules.attr("tensor_types")},
+        tensor_(nb::object(rules_.tensor_types[0])),
+        parameter_(nb::object(rules_.tensor_types[1])) {}
+
+  bool hooked() const { return hooked_; }
+
+  std::string structure(nb::handle module) {
+    std::string text = configuration(module);
+    for (const auto& [met, first] : shared_) text += ";" + std::to_string(met) + "=" + std::to_string(first);
+    return text;
+  }
+
+  std::string configuration(nb::handle module) {
+    const auto [found, fresh] = seen_.try_emplace(module.ptr());
+    if (!fresh) return again(module.ptr(), found->second);
+    kept_.push_back(nb::borrow(module));
+    found->second.number = kept_.size() - 1;
+    open_.push_back(module.ptr());
+    try {
+      std::string digest = look_at(module);
+      open_.pop_back();
+      seen_[module.ptr()].digest = digest;
+      return digest;
+    } catch (...) {
+      open_.pop_back();
+      seen_.erase(module.ptr());
+      throw;
+    }
+  }
+
+  std::string fingerprint(const std::string& scheme, nb::handle module, nb::handle inputs) {
+    std::string text = scheme + "\n" + configuration(module) + "\n";
+    bool first = true;
+    for (nb::handle input : inputs) {
+      if (!first) text += ";";
+      first = false;
+      const nb::object shape = input[0], dtype = input[1];
+      text += nb::str(dtype).c_str();
+      mmt_python::append_shape(shape.ptr(), text);
+    }
+    return mmt::identity_hex(text);
+  }
+
+ private:
+  struct Seen {
+    std::size_t number = 0;
+    std::string digest;  // empty while the module is being looked at
+  };
+
+  /// A module that was met before: asked for once more, in two places, or inside of itself.
+  std::string again(PyObject* module, const Seen& seen) {
+    if (seen.digest.empty()) {
+      const auto place = std::find(open_.begin(), open_.end(), module);
+      return "cycle:" + std::to_string(open_.end() - place);
+    }
+    if (!open_.empty()) shared_.emplace_back(kept_.size(), seen.number);
+    return seen.digest;
+  }
+
+  std::string look_at(nb::handle module) {
+    const nb::object dictionary = dictionary_of(module);
+    Class& kind = class_of(nb::handle(reinterpret_cast<PyObject*>(Py_TYPE(module.ptr()))));
+    const std::shared_ptr<const Layout> layout = layout_of(kind, dictionary);
+    std::vector<PyObject*> values(layout->prefixes.size());
+    PyObject *parameters = nullptr, *buffers = nullptr, *modules = nullptr;
+    std::vector<PyObject*> hooks;
+    std::size_t i = 0;
+    each_item(dictionary.ptr(), [&](PyObject*, PyObject* value) {
+      __builtin_prefetch(value);  // a model's objects lie anywhere: most of the time goes into waiting for them
+      switch (layout->parts[i]) {
+        case Part::kConfiguration:
+          values[layout->places[i]] = value;
+          break;
+        case Part::kIgnored:
+          break;
+        case Part::kParameters:
+          parameters = value;
+          break;
+        case Part::kBuffers:
+          buffers = value;
+          break;
+        case Part::kModules:
+          modules = value;
+          break;
+        case Part::kHooks:
+          hooks.push_back(value);
+          break;
+      }
+      ++i;
+    });
+    for (PyObject* held : hooks) hooked_ = hooked_ || !is_empty(held);
+    std::string text = kind.identity;
+    text.reserve(1024);
+    for (std::size_t place = 0; place < values.size(); ++place) {
+      text += layout->prefixes[place];
+      append_value(values[place], text);
+    }
+    if (parameters != nullptr) append_tensors("\n_parameters ", parameters, text);
+    if (buffers != nullptr) append_tensors("\n_buffers ", buffers, text);
+    if (modules != nullptr && !is_empty(modules)) {
+      fetch(modules);
+      each_item(modules, [&](PyObject* name, PyObject* child) {
+        text += "\nchild ";
+        mmt_python::append_repr(name, text);
+        text += " " + (child == Py_None ? std::string("None") : configuration(child));
+      });
+    }
+    return digest_of(text);
+  }
+
+  /// Brings the dictionaries of modules near, all at once.
+  static void fetch(PyObject* modules) {
+    std::vector<nb::object> dictionaries;
+    each_item(modules, [](PyObject*, PyObject* child) { __builtin_prefetch(child); });
+    each_item(modules, [&](PyObject*, PyObject* child) {
+      if (child == Py_None) return;
+      dictionaries.push_back(dictionary_of(child));
+      __builtin_prefetch(dictionaries.back().ptr());
+    });
+    for (const nb::object& one : dictionaries) {
+      if (!PyDict_CheckExact(one.ptr())) continue;
+      const auto* dictionary = reinterpret_cast<const PyDictObject*>(one.ptr());
+      __builtin_prefetch(dictionary->ma_keys);
+      if (dictionary->ma_values != nullptr) __builtin_prefetch(dictionary->ma_values);
+    }
+    for (const nb::object& one : dictionaries) {
+      Py_ssize_t position = 0;
+      PyObject* value = nullptr;
+      while (PyDict_Next(one.ptr(), &position, nullptr, &value)) __builtin_prefetch(value);
+    }
+  }
+
+  static std::string digest_of(const std::string& text) {
+    auto& digests = memory().digests;
+    const auto known = digests.find(text);
+    if (known != digests.end()) return known->second;
+    if (digests.size() >= kMostTexts) digests.clear();
+    return digests.emplace(text, mmt::sha256_hex(text)).first->second;
+  }
+
+  void append_value(PyObject* value, std::string& text) {
+    const std::size_t start = text.size();
+    if (mmt_python::append_plain(value, text)) return;
+    text.resize(start);
+    const nb::object held = nb::borrow(value);
+    text += nb::str(rules_.value_text(nb::cast(this, nb::rv_policy::reference), held)).c_str();
+  }
+
+  /// A module's own tensors, sorted by name.
+  void append_tensors(const char* prefix, PyObject* tensors, std::string& text) {
+    if (is_empty(tensors)) return;
+    std::vector<std::pair<std::string, PyObject*>> sorted;
+    std::vector<nb::object> held;
+    each_item(tensors, [&](PyObject* name, PyObject* tensor) {
+      held.push_back(nb::borrow(tensor));
+      sorted.emplace_back(mmt_python::utf8(name), tensor);
+    });
+    std::sort(sorted.begin(), sorted.end());
+    for (const auto& [name, tensor] : sorted) {
+      text += prefix;
+      text += name + " ";
+      if (tensor == Py_None) {
+        text += "none";
+      } else {
+        append_tensor(tensor, text);
+      }
+    }
+  }
+
+  void append_tensor(PyObject* tensor, std::string& text) {
+    PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(tensor));
+    if (type != tensor_.ptr() && type != parameter_.ptr()) {  // lazy ones have no shape; others may hide anything
+      text += nb::str(rules_.tensor_text(nb::borrow(tensor))).c_str();
+      return;
+    }
+    const nb::object dtype = nb::handle(tensor).attr("dtype");
+    auto& dtypes = memory().dtypes;
+    auto known = dtypes.find(dtype.ptr());
+    if (known == dtypes.end()) {
+      const std::string name = std::string(nb::str(dtype).c_str()).substr(6);  // without "torch."
+      known = dtypes.emplace(dtype.ptr(), std::make_pair(dtype, name)).first;
+    }
+    text += known->second.second;
+    const nb::object shape = nb::handle(tensor).attr("shape");
+    mmt_python::append_shape(shape.ptr(), text);
+  }
+
+  /// What is known of a class, with its code as it is now: Python is asked once in a walk.
+  Class& class_of(nb::handle type) {
+    std::shared_ptr<Class>& checked = checked_[type.ptr()];
+    if (checked != nullptr) return *checked;
+    const std::string identity = nb::str(rules_.identity(type)).c_str();
+    auto& classes = memory().classes;
+    if (classes.size() >= kMostClasses) classes.clear();
+    std::shared_ptr<Class>& known = classes[type.ptr()];
+    if (known == nullptr || known->identity != identity) {
+      known = std::make_shared<Class>(Class{nb::borrow(type), identity, {}});
+    }
+    checked = known;
+    return *checked;
+  }
+
+  /// The layout that fits a module's attributes.
+  std::shared_ptr<const Layout> layout_of(Class& kind, nb::handle dictionary) const {
+    for (const auto& layout : kind.layouts) {
+      if (fits(*layout, dictionary)) return layout;
+    }
+    if (kind.layouts.size() >= kMostLayouts) kind.layouts.clear();
+    return kind.layouts.emplace_back(std::make_shared<const Layout>(new_layout(dictionary)));
+  }
+
+  static bool fits(const Layout& layout, nb::handle dictionary) {
+    if (PyDict_Size(dictionary.ptr()) != static_cast<Py_ssize_t>(layout.names.size())) return false;
+    std::size_t i = 0;
+    Py_ssize_t position = 0;
+    PyObject* name = nullptr;
+    while (PyDict_Next(dictionary.ptr(), &position, &name, nullptr)) {
+      PyObject* mine = layout.names[i++].ptr();
+      if (mine != name && PyUnicode_Compare(mine, name) != 0) return false;
+    }
+    return true;
+  }
+
+  Layout new_layout(nb::handle dictionary) const {
+    Layout layout;
+    std::vector<std::string> sorted;
+    each_item(dictionary.ptr(), [&](PyObject* name, PyObject*) {
+      const std::string text = mmt_python::utf8(name);
+      Part part = Part::kConfiguration;
+      if (text == "_parameters") {
+        part = Part::kParameters;
+      } else if (text == "_buffers") {
+        part = Part::kBuffers;
+      } else if (text == "_modules") {
+        part = Part::kModules;
+      } else if (text == "_forward_hooks" || text == "_forward_pre_hooks") {
+        part = Part::kHooks;
+      } else if (PySet_Contains(rules_.bookkeeping.ptr(), name) == 1) {
+        part = Part::kIgnored;
+      }
+      layout.names.push_back(nb::borrow(name));
+      layout.parts.push_back(part);
+      if (part == Part::kConfiguration) sorted.push_back(text);
+    });
+    std::sort(sorted.begin(), sorted.end());
+    for (const std::string& name : sorted) layout.prefixes.push_back("\n" + name + "=");
+    for (std::size_t i = 0; i < layout.names.size(); ++i) {
+      const auto place = std::find(sorted.begin(), sorted.end(), mmt_python::utf8(layout.names[i].ptr()));
+      layout.places.push_back(static_cast<std::size_t>(place - sorted.begin()));
+    }
+    return layout;
+  }
+
+  Rules rules_;
+  nb::object tensor_, parameter_;
+  bool hooked_ = false;
+  std::unordered_map<PyObject*, Seen> seen_;
+  std::vector<nb::object> kept_;  // keeps the addresses of the modules their own
+  std::vector<PyObject*> open_;
+  std::vector<std::pair<std::size_t, std::size_t>> shared_;
+  std::unordered_map<PyObject*, std::shared_ptr<Class>> checked_;
+};
+
+/// Paths of all modules by id (the first path of a shared one), and those of which an attribute is true or is set.
+struct Paths {
+  nb::dict names;
+  nb::list training, compiled;
+
+  void visit(nb::handle module, const std::string& path) {
+    names[nb::int_(reinterpret_cast<std::size_t>(module.ptr()))] = path;
+    const nb::object dictionary = dictionary_of(module);
+    PyObject* flag = PyDict_GetItemWithError(dictionary.ptr(), training_name.ptr());
+    const nb::object held = flag != nullptr ? nb::borrow(flag) : nb::object(module.attr("training"));
+    if (PyObject_IsTrue(held.ptr()) == 1) training.append(module);
+    PyObject* call = PyDict_GetItemWithError(dictionary.ptr(), compiled_name.ptr());
+    if (call != nullptr && call != Py_None) compiled.append(module);
+    PyObject* own = PyDict_GetItemWithError(dictionary.ptr(), modules_name.ptr());
+    const nb::object children = own != nullptr ? nb::borrow(own) : nb::object(module.attr("_modules"));
+    each_item(children.ptr(), [&](PyObject* name, PyObject* child) {
+      if (child == Py_None || names.contains(nb::int_(reinterpret_cast<std::size_t>(child)))) return;
+      visit(child, path.empty() ? mmt_python::utf8(name) : path + "." + mmt_python::utf8(name));
+    });
+  }
+
+  nb::str training_name{"training"}, compiled_name{"_compiled_call_impl"}, modules_name{"_modules"};
+};
+
+}  // namespace
+
+void bind_fingerprints(nb::module_& m) {
+  nb::class_<Walk>(m, "Walk", "One look at a model (mmt.torch_side.fingerprint).")
+      .def(nb::init<nb::object>(), "rules"_a)
+      .def("structure", &Walk::structure, "module"_a)
+      .def("configuration", &Walk::configuration, "module"_a)
+      .def("fingerprint", &Walk::fingerprint, "scheme"_a, "module"_a, "inputs"_a)
+      .def_prop_ro("hooked", &Walk::hooked, "Whether a module that was looked at has hooks.");
+  m.def(
+      "paths",
+      [](nb::handle model) {
+        Paths paths;
+        paths.visit(model, "");
+        return nb::make_tuple(paths.names, paths.training, paths.compiled);
+      },
+      "model"_a,
+      "Paths of all modules by id (the first path of a shared one), the modules that are in training mode, and those "
+      "that were compiled in place.");
+  m.def(
+      "forget",
+      [] {
+        memory().digests.clear();
+        memory().classes.clear();
+      },
+      "Drops what is remembered between walks (of which none may be going on).");
+}
