@@ -51,7 +51,7 @@ def deep_resnet(blocks: int) -> torch.nn.Module:
 
 def classic_table(name: str, folder: Path, rows: int = 0,
                   latency_ms: Mapping[str, float] | None = None) -> list[classic.Row]:
-    """The example's operators as a classic table; up to `rows` more that are like them but not the same.
+    """The example's operators as a classic table: `rows` of them, or more that are like them but not the same.
 
     `latency_ms`: by fingerprint; by default what MMT's table says of the operators.
     """
@@ -66,8 +66,10 @@ def classic_table(name: str, folder: Path, rows: int = 0,
         shapes = [list(shape) for shape in operator.input_shapes]
         identity = fingerprint.fingerprint(module.eval(), shapes)
         ms = latency_ms[identity] if latency_ms else _ms(table.find_operator(identity))
-        with classic.short_names(module, {type(module).__name__}):
-            found.append(classic.Row(type(module).__name__, repr(module), tuple(shapes[0]), ms))
+        with classic.short_names(module, {type(module)}):
+            found.append(classic.Row(type(module), repr(module), tuple(shapes[0]), ms))
+    if 0 < rows < len(found):
+        found = found[:: -(-len(found) // rows)][:rows]
     fillers = [
         classic.Row(row.kind, row.text, (*row.shape[:-1], row.shape[-1] + 1 + number), row.latency_ms)
         for number, row in ((i, found[i % len(found)]) for i in range(max(0, rows - len(found))))
@@ -75,17 +77,26 @@ def classic_table(name: str, folder: Path, rows: int = 0,
     return fillers + found
 
 
+def classic_folder(name: str, folder: Path, rows: int = 0) -> Path:
+    """`classic_table` as files, for `classic_seconds`."""
+    table = classic_table(name, folder, rows)
+    target = WORK / f"classic_{name}_{len(table)}"
+    shutil.rmtree(target, ignore_errors=True)
+    classic.save(table, target)
+    return target
+
+
 def classic_latency(model: torch.nn.Module, table: list[classic.Row], shape: list[int]) -> float:
     """What the classic way predicts for a model, in milliseconds."""
     with classic.short_names(model, {row.kind for row in table}):
-        return classic.predict(model, table, shape)
+        return classic.sum_up(model, table, shape)
 
 
-def classic_seconds(model: torch.nn.Module, table: list[classic.Row], shape: list[int]) -> float:
+def classic_seconds(model: torch.nn.Module, folder: Path, shape: list[int]) -> float:
     """How long the classic way takes to predict a model."""
-    with classic.short_names(model, {row.kind for row in table}):
+    with classic.short_names(model, {row.kind for row in classic.load(folder)}):
         start = time.perf_counter()
-        latency_ms = classic.predict(model, table, shape)
+        latency_ms = classic.predict(model, folder, shape)
         took = time.perf_counter() - start
     if not latency_ms > 0:
         raise RuntimeError("the classic table knows nothing of this model")
@@ -105,6 +116,14 @@ def forget() -> None:
     closing._FOUND.clear()
     _core.fingerprints.forget()
     gc.collect()
+
+
+def grown_to_operators(folder: Path, operators: int) -> Path:
+    """`grown_table` with at least so many operators."""
+    with sqlite3.connect(folder / "latency.db") as db:
+        kernels, own = (db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("kernel", "operator"))
+    db.close()
+    return grown_table(folder, kernels * -(-operators // own))
 
 
 def grown_table(folder: Path, kernels: int) -> Path:

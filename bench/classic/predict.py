@@ -1,5 +1,6 @@
-"""A table is a list in a file; a model is run once, and each of its modules that the table has a class for is looked up
-from the first row to the last, by class, input shape and printed text."""
+"""A table is a file that names the operators, and beside it a small file with the class of each; both are read for each
+prediction. A model is run once, and each of its modules that is of a class of the table is looked up from the first row
+to the last, by class, input shape and printed text."""
 
 from __future__ import annotations
 
@@ -15,12 +16,14 @@ from typing import Any
 import torch
 from torch import nn
 
+INDEX = "operators.pkl"
+
 
 @dataclass
 class Row:
-    """An operator: name of its class, the text that it prints, its input's shape, its latency in milliseconds."""
+    """An operator: its class, the text that it prints, its input's shape, its latency in milliseconds."""
 
-    kind: str
+    kind: type[nn.Module]
     text: str
     shape: tuple[int, ...]
     latency_ms: float
@@ -30,11 +33,11 @@ _names: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
-def short_names(model: nn.Module, kinds: Collection[str]) -> Iterator[None]:
+def short_names(model: nn.Module, kinds: Collection[type]) -> Iterator[None]:
     """The modules of some classes print one short line, made beforehand, while this lasts: what users of such tools
     write by hand, so that a look-up need not print everything inside. PyTorch's own classes print as ever."""
-    own = {type(module) for module in model.modules()}
-    own = {kind for kind in own if kind.__name__ in kinds and not kind.__module__.startswith("torch.")}
+    own = {kind for kind in {type(module) for module in model.modules()} & set(kinds)
+           if not kind.__module__.startswith("torch.")}  # fmt: skip
     for module in model.modules():
         if type(module) in own:
             _names[module] = f"{type(module).__name__}-{hashlib.sha256(repr(module).encode()).hexdigest()[:16]}"
@@ -51,24 +54,40 @@ def short_names(model: nn.Module, kinds: Collection[str]) -> Iterator[None]:
                 kind.__repr__ = method
 
 
-def save(table: Sequence[Row], path: Path) -> None:
-    path.write_bytes(pickle.dumps([(row.kind, row.text, row.shape, row.latency_ms) for row in table]))
+def save(table: Sequence[Row], folder: Path) -> None:
+    """One file of rows, and for each row a file with its class, as such tools leave them behind when generating."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, row in enumerate(table):
+        (folder / f"{number}.class").write_bytes(pickle.dumps(row.kind))
+    rows = [(f"{number}.class", row.text, row.shape, row.latency_ms) for number, row in enumerate(table)]
+    (folder / INDEX).write_bytes(pickle.dumps(rows))
 
 
-def load(path: Path | str) -> list[Row]:
-    return [Row(*row) for row in pickle.loads(Path(path).read_bytes())]
+def load(folder: Path | str) -> list[Row]:
+    folder = Path(folder)
+    with open(folder / INDEX, "rb") as file:
+        listed = pickle.load(file)
+    rows = []
+    for name, text, shape, latency_ms in listed:
+        with open(folder / name, "rb") as file:
+            rows.append(Row(pickle.load(file), text, shape, latency_ms))
+    return rows
 
 
 def look_up(table: Sequence[Row], module: nn.Module, shape: tuple[int, ...]) -> Row | None:
     """The first row of this class and shape that prints like `module`."""
-    kind = type(module).__name__
     for row in table:
-        if row.kind == kind and row.shape == shape and row.text == repr(module):
+        if isinstance(module, row.kind) and row.shape == shape and row.text == repr(module):
             return row
     return None
 
 
-def predict(model: nn.Module, table: Sequence[Row], input_shape: Sequence[int]) -> float:
+def predict(model: nn.Module, folder: Path | str, input_shape: Sequence[int]) -> float:
+    """`sum_up` with the table of a folder."""
+    return sum_up(model, load(folder), input_shape)
+
+
+def sum_up(model: nn.Module, table: Sequence[Row], input_shape: Sequence[int]) -> float:
     """Sum over the outermost modules of the table's classes, in milliseconds; what the table lacks counts nothing."""
     total = 0.0
     handles = []
@@ -81,7 +100,7 @@ def predict(model: nn.Module, table: Sequence[Row], input_shape: Sequence[int]) 
 
     def watch(module: nn.Module) -> None:
         for child in module.children():
-            if any(row.kind == type(child).__name__ for row in table):
+            if any(isinstance(child, row.kind) for row in table):
                 handles.append(child.register_forward_hook(leave))
             else:
                 watch(child)

@@ -98,13 +98,14 @@ std::string stamp_text(const FileStamp& stamp) {
   return std::to_string(stamp.size_bytes) + " " + std::to_string(stamp.modified_ns) + " " + stamp.sha256;
 }
 
-TableState inspect(const Location& location, std::string& reason) {
+TableState inspect(const Location& location, std::string& reason, std::unique_ptr<Database>* opened) {
   const FileStamp file = stamp(location.database);
   if (!file.exists) return TableState::kMissing;
   if (!is_whole(location.database, file.size_bytes, reason)) return TableState::kDamaged;
   bool touched = false;
   try {
-    Database database(location.database, OpenMode::kRead);
+    auto connection = std::make_unique<Database>(location.database, OpenMode::kFrozen);
+    Database& database = *connection;
     const std::int64_t application = database.integer("PRAGMA application_id");
     if (application != kApplicationId) {
       reason = "is an SQLite file, but no latency table";
@@ -125,6 +126,7 @@ TableState inspect(const Location& location, std::string& reason) {
         if (!same_file(location, name, database, touched)) return TableState::kStale;
       }
     }
+    if (opened != nullptr && !touched) *opened = std::move(connection);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCorrupt) throw;
     reason = error.what();

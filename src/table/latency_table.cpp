@@ -210,8 +210,10 @@ NumberedConfig choose(const Location& location, const std::vector<NumberedConfig
 }  // namespace table
 
 std::shared_ptr<LatencyTable> LatencyTable::open(const std::string& path, const std::string& config_id) {
-  const table::Location location = table::ready_table(path);
-  auto reader = std::make_unique<table::Reader>(location.database);
+  std::unique_ptr<table::Database> opened;
+  const table::Location location = table::ready_table(path, &opened);
+  auto reader = opened != nullptr ? std::make_unique<table::Reader>(std::move(opened))
+                                  : std::make_unique<table::Reader>(location.database);
   table::NumberedConfig config = table::choose(location, reader->configs(), config_id);
   return std::make_shared<table::LatencyTableImpl>(location, std::move(config), std::move(reader));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "table/cells.h"
 #include "table/schema.h"
@@ -13,8 +14,11 @@ constexpr std::size_t kMostKeys = 32768;
 
 }  // namespace
 
-Reader::Reader(const std::string& path)
-    : database_(path, OpenMode::kFrozen),
+Reader::Reader(const std::string& path) : Reader(std::make_unique<Database>(path, OpenMode::kFrozen)) {}
+
+Reader::Reader(std::unique_ptr<Database> database)
+    : connection_(std::move(database)),
+      database_(*connection_),
       operator_(database_, select_operator_sql),
       measurements_(database_, select_measurements_sql),
       operator_kernels_(database_, select_operator_kernels_sql),

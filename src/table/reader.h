@@ -20,6 +20,8 @@ struct NumberedConfig {
 class Reader {
  public:
   explicit Reader(const std::string& path);
+  /// Takes a connection over.
+  explicit Reader(std::unique_ptr<Database> database);
 
   std::vector<NumberedConfig> configs();
   std::string build_id();
@@ -45,7 +47,8 @@ class Reader {
   void add_contexts(std::int64_t operator_no, OperatorRow& row, std::vector<std::shared_ptr<const KernelRow>>* kernels);
   const std::string& key_of(std::int64_t kernel_no, std::vector<std::shared_ptr<const KernelRow>>* kernels);
 
-  Database database_;
+  std::unique_ptr<Database> connection_;
+  Database& database_;
   int config_ = 0;
   LazyStatement operator_, measurements_, operator_kernels_, numbered_kernel_, ports_, kernel_, same_attributes_,
       below_, above_, same_shapes_, same_parameters_, same_class_;

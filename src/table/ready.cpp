@@ -12,10 +12,10 @@ bool has_sources(const Location& location) { return location.rebuildable && stam
 
 }  // namespace
 
-Location ready_table(const std::string& path) {
+Location ready_table(const std::string& path, std::unique_ptr<Database>* opened) {
   Location location = locate(path);
   std::string reason;
-  const TableState state = inspect(location, reason);
+  const TableState state = inspect(location, reason, opened);
   const std::string problem = location.database + ": " + reason;
   switch (state) {
     case TableState::kFresh:

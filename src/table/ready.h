@@ -3,11 +3,14 @@
 
 #include <string>
 
+#include <memory>
+
 #include "table/locate.h"
+#include "table/sql.h"
 
 namespace mmt::table {
 
-/// Throws Error as LatencyTable::open does.
-Location ready_table(const std::string& path);
+/// Throws Error as LatencyTable::open does. `opened`: as `inspect` says; nullptr where the file was written just now.
+Location ready_table(const std::string& path, std::unique_ptr<Database>* opened = nullptr);
 
 }  // namespace mmt::table

@@ -14,7 +14,7 @@ from test_export_layers import FUNCTIONS, LAYERS
 from torch import nn
 from trace_support import Fn, specs_of
 
-from mmt.torch_side import recorder
+from mmt.torch_side import leaves
 from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import flatten
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, Trace, UnsupportedFunction, trace
@@ -69,7 +69,7 @@ def test_real_tensors_give_the_same_trace(name: str) -> None:
 def test_leaf_modules_are_recorded_as_their_forward_would_be(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, inputs = LAYERS[name]
     expected = trace(model, specs_of(inputs)).to_json()
-    monkeypatch.setattr(recorder, "LEAVES", {})
+    monkeypatch.setattr(leaves, "LEAVES", {})
     assert trace(model, specs_of(inputs)).to_json() == expected
 
 

@@ -12,6 +12,8 @@ import enum
 import functools
 import hashlib
 import inspect
+import linecache
+import os
 import sys
 import textwrap
 import types
@@ -345,7 +347,7 @@ def _source(function: types.FunctionType) -> str:
 def _code_source(code: types.CodeType, name: str) -> str:
     if code.co_name != "<lambda>":  # several lambdas may share a line, and a line need not parse alone
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
+            tree = ast.parse(textwrap.dedent(_text_of(code)))
         except (OSError, TypeError, SyntaxError, IndentationError):
             tree = None
         if tree is not None and len(tree.body) == 1 and getattr(tree.body[0], "name", None) == code.co_name:
@@ -354,6 +356,19 @@ def _code_source(code: types.CodeType, name: str) -> str:
                     _drop_docstring(node)
             return f"source:{ast.unparse(tree)}"
     return f"code:{_code_text(code)}"
+
+
+def _text_of(code: types.CodeType) -> str:
+    """inspect.getsource of a function's code. That looks through all loaded modules to find the one that the code came
+    from, which only matters where there is no file."""
+    file = code.co_filename
+    if not file.endswith(".py") or not os.path.isfile(file):
+        return inspect.getsource(code)
+    linecache.checkcache(file)
+    lines = linecache.getlines(file)
+    if code.co_firstlineno > len(lines):
+        raise OSError("the file has fewer lines than the code says")
+    return "".join(inspect.getblock(lines[code.co_firstlineno - 1 :]))
 
 
 def _drop_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:

@@ -59,10 +59,10 @@ def records(*names: str, spaces: Sequence[Any] = _SPACES) -> Callable:
         for name in names:
             found = False
             for space in spaces:
-                for variant, entry in ((name, handler), (name + "_", _in_place(handler))):
+                for variant in (name, name + "_"):
                     func = getattr(space, variant, None)
                     if func is not None and callable(func):
-                        HANDLERS.setdefault(func, entry)
+                        HANDLERS.setdefault(func, handler if variant == name else _in_place(handler))
                         found = True
             if not found:
                 raise LookupError(f"torch has no function {name}")
@@ -171,9 +171,12 @@ def broadcast(first: Sequence[int], second: Sequence[int]) -> list[int] | None:
     return shape
 
 
+loaded = False
+
+
 def load() -> None:
-    """Registers all handlers."""
+    """Registers all handlers, which takes longer than many a model needs: first when a function is to be recorded."""
+    global loaded
     from mmt.torch_side import functions_layers, functions_math, functions_reduce, functions_shape  # noqa: F401
 
-
-load()
+    loaded = True

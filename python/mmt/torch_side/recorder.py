@@ -12,12 +12,19 @@ from torch.overrides import TorchFunctionMode
 
 from mmt.torch_side import calls, functions, structure
 from mmt.torch_side.functions import HANDLERS, SHAPED_BY_NUMBERS, Pass, Reads, numbers_read
-from mmt.torch_side.leaves import LEAVES
 from mmt.torch_side.structure import TensorSpec, TraceNode, UnsupportedFunction, dtype_name
 
 META = torch.device("meta")
+
 _empty = torch.empty
 _unwatched = torch._C.DisableTorchFunction
+
+
+def _leaf_of(kind: type) -> Callable | None:
+    """How a leaf module is recorded without running it (None: not known)."""
+    from mmt.torch_side import leaves  # late: many a model consists of closed operators
+
+    return leaves.LEAVES.get(kind)
 
 
 class Recorder(TorchFunctionMode):
@@ -212,6 +219,8 @@ class Recorder(TorchFunctionMode):
 
     # --- what torch calls -----------------------------------------------------------------------------------------
     def __torch_function__(self, func, types, args=(), kwargs=None):
+        if not functions.loaded:
+            functions.load()
         handler = HANDLERS.get(func)
         if handler is Pass:
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -322,7 +331,7 @@ class Recorder(TorchFunctionMode):
                 operator = self._closed(module, self._name(module), specs)
                 if operator is not None:
                     return self._emit_operator(operator, module, args, kwargs, tensors)
-        leaf = LEAVES.get(module.__class__)
+        leaf = None if module._modules else _leaf_of(module.__class__)
         if leaf is None or self.real or kwargs or len(args) != 1 or id(args[0]) not in self._traced:
             return NotImplemented
         if module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__:
