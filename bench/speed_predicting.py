@@ -91,7 +91,7 @@ def _with_large_tables() -> Lines:
             reading.append(1e3 * statistics.median(seconds(lambda f=old_folder: classic_way.load(f)) for _ in range(5)))
         lines.append(line(f"MobileNetV3-small, nothing remembered, tables of {operators} operators", ours, "ms",
                           target="5 ms", met=statistics.median(ours) <= 5, classic=old, least_ratio=15,
-                          note=f"classic: of this reading its table {statistics.median(reading):.1f} ms, a forward pass "
+                          note=f"classic: reading its table {statistics.median(reading):.1f} ms, a forward pass "
                                f"without hooks {forward:.1f} ms"
                                + ("; ours: 110 operators" if operators < 110 else "")))
     return lines

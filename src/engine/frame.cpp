@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 // Larger sizes are no messages but a child that wrote something else there.
 constexpr std::uint32_t kMaxHeader = 1u << 30;
 constexpr std::uint64_t kMaxPayload = std::uint64_t{1} << 36;
+constexpr std::size_t kLargePayload = 1 << 16;
 
 struct Prefix {
   std::uint32_t header_size;
@@ -46,7 +47,7 @@ bool wait_readable(int fd, bool forever, Clock::time_point deadline) {
 ReadResult read_all(int fd, void* data, std::size_t size, bool forever, Clock::time_point deadline) {
   auto* at = static_cast<char*>(data);
   while (size > 0) {
-    if (!wait_readable(fd, forever, deadline)) return ReadResult::kTimeout;
+    if (!forever && !wait_readable(fd, forever, deadline)) return ReadResult::kTimeout;
     const ssize_t got = read(fd, at, size);
     if (got == 0) return ReadResult::kClosed;
     if (got < 0) {
@@ -64,6 +65,9 @@ ReadResult read_all(int fd, void* data, std::size_t size, bool forever, Clock::t
 class NoSigpipe {
  public:
   NoSigpipe() {
+    struct sigaction action {};
+    is_needed_ = sigaction(SIGPIPE, nullptr, &action) != 0 || action.sa_handler != SIG_IGN;
+    if (!is_needed_) return;
     sigset_t pending;
     sigpending(&pending);
     was_pending_ = sigismember(&pending, SIGPIPE) == 1;
@@ -72,6 +76,7 @@ class NoSigpipe {
     pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
   }
   ~NoSigpipe() {
+    if (!is_needed_) return;
     const int error = errno;
     const timespec now{0, 0};
     if (!was_pending_) sigtimedwait(&pipe_, nullptr, &now);
@@ -83,7 +88,7 @@ class NoSigpipe {
 
  private:
   sigset_t pipe_, before_;
-  bool was_pending_ = false;
+  bool was_pending_ = false, is_needed_ = true;
 };
 
 bool write_all(int fd, const void* data, std::size_t size) {
@@ -134,8 +139,15 @@ bool write_frame(int fd, const Frame& frame) {
   const std::string header = frame.header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const Prefix prefix{static_cast<std::uint32_t>(header.size()), kMagic, frame.payload.size()};
   const NoSigpipe guard;
-  return write_all(fd, &prefix, sizeof prefix) && write_all(fd, header.data(), header.size()) &&
-         write_all(fd, frame.payload.data(), frame.payload.size());
+  if (frame.payload.size() > kLargePayload) {
+    return write_all(fd, &prefix, sizeof prefix) && write_all(fd, header.data(), header.size()) &&
+           write_all(fd, frame.payload.data(), frame.payload.size());
+  }
+  // Most messages are small, and writing one wakes the other side: once will do.
+  std::string whole(reinterpret_cast<const char*>(&prefix), sizeof prefix);
+  whole += header;
+  whole.append(reinterpret_cast<const char*>(frame.payload.data()), frame.payload.size());
+  return write_all(fd, whole.data(), whole.size());
 }
 
 }  // namespace mmt

@@ -154,6 +154,7 @@ int serve_all(int in_fd, int out_fd, const EngineFactory& factory) {
 int worker_main(int in_fd, int out_fd, const EngineFactory& factory) {
   // Control-C reaches the whole process group; what it means is the parent's decision.
   ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);  // A parent that is gone is noticed when an answer cannot be written.
   const auto is_done = std::make_shared<std::atomic<bool>>(false);
   watch_parent(in_fd, is_done);
   const int code = serve_all(in_fd, out_fd, factory);

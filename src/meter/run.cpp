@@ -20,7 +20,7 @@ constexpr nanoseconds kColumnTime = 250ms;   ///< Long enough to count stolen ti
 constexpr nanoseconds kSlowColumnTime = 2s;  ///< For models so slow that few visits fit.
 constexpr int kFirstChains = 5;              ///< One for each point; later ones follow while the batch is measured.
 constexpr int kWarmUpShare = 8;              ///< An eighth of a budget, then warming up gets shorter.
-constexpr int kEvaluationShare = 50;         ///< Statistics may take a fiftieth of the time.
+constexpr int kEvaluationShare = 100;        ///< Statistics may take a hundredth of the time.
 
 MeterOptions checked(const MeterOptions& options) {
   const auto demand = [](bool fine, const char* what) {

@@ -45,7 +45,7 @@ void Run::finish(ItemState& state) {
 void Run::keep_unfinished(const std::vector<int>& batch, bool at_once) {
   using namespace std::chrono_literals;
   constexpr std::chrono::nanoseconds kInterval = 1s;
-  constexpr int kShare = 50;  // A fiftieth of the time at most.
+  constexpr int kShare = 100;  // A hundredth of the time at most.
   const std::chrono::nanoseconds start = clock_.now();
   if (!hooks_.unfinished || (!at_once && start - last_kept_ < std::max(kInterval, kShare * keeping_cost_))) return;
   const ProfileContext context{pool_, scale_, precision_, reference_hot_, per_kernel_};

@@ -45,29 +45,44 @@ void Sessions::lose_all() {
   engine_.restart();
 }
 
+void Sessions::make_plan(ItemState& state) {
+  const SessionDesc& desc = state.session->desc();
+  if (state.planned) {
+    if (state.plan.kernels.size() == desc.kernels.size()) return;
+    throw Error(ErrorCode::kEngine, state.item->path + ": opened again with another number of commands");
+  }
+  state.plan = hooks_.plan(state.item->path, desc);
+  if (state.plan.kernels.size() != desc.kernels.size()) {
+    throw Error(ErrorCode::kEngine, state.item->path + ": " + std::to_string(desc.kernels.size()) +
+                                        " commands in the schedule but " + std::to_string(state.plan.kernels.size()) +
+                                        " planned kernels");
+  }
+  state.cold.resize(desc.kernels.size());
+  state.hot.resize(desc.kernels.size());
+  state.memory_mib = desc.memory_mib;
+  state.mflops = desc.mflops;
+  state.bytes_touched = bytes_of_a_run(state.plan, desc.memory_mib);
+}
+
 Outcome Sessions::open(ItemState& state) {
   if (state.session) return {};
   try {
     const double resident_before = engine_.resident_mib();
     state.session = engine_.open(state.item->path, state.item->open);
-    const SessionDesc& desc = state.session->desc();
-    if (!state.planned) {
-      state.plan = hooks_.plan(state.item->path, desc);
-      if (state.plan.kernels.size() != desc.kernels.size()) {
-        throw Error(ErrorCode::kEngine, state.item->path + ": " + std::to_string(desc.kernels.size()) +
-                                            " commands in the schedule but " +
-                                            std::to_string(state.plan.kernels.size()) + " planned kernels");
-      }
-      state.cold.resize(desc.kernels.size());
-      state.hot.resize(desc.kernels.size());
-      state.memory_mib = desc.memory_mib;
-      state.mflops = desc.mflops;
-      state.bytes_touched = bytes_of_a_run(state.plan, desc.memory_mib);
-    } else if (state.plan.kernels.size() != desc.kernels.size()) {
-      throw Error(ErrorCode::kEngine, state.item->path + ": opened again with another number of commands");
+    // The first run allocates and touches everything for the first time: it counts for nothing but the memory. Where a
+    // worker does it, the plan is made meanwhile.
+    start({static_cast<int>(&state - items_.data()), kPlain, 1, false});
+    std::optional<Error> refusal;
+    try {
+      make_plan(state);
+    } catch (const Error& error) {
+      refusal = error;
     }
-    // The first run allocates and touches everything for the first time: it counts for nothing but the memory.
-    if (Outcome outcome = run_once(state); !outcome.ok()) return outcome;
+    RunSamples samples;
+    Outcome outcome;
+    finish(samples, outcome);
+    if (!outcome.ok()) return outcome;
+    if (refusal) throw *refusal;
     if (!state.planned) state.resident_mib = std::max(0.0, engine_.resident_mib() - resident_before);
     state.planned = true;
     return {};
@@ -150,14 +165,6 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   const double run_us = took_us / visiting.runs;
   cost = cost > 0 ? 0.75 * cost + 0.25 * run_us : run_us;
   return visiting;
-}
-
-Outcome Sessions::run_once(ItemState& state) {
-  start({static_cast<int>(&state - items_.data()), kPlain, 1, false});
-  RunSamples samples;
-  Outcome outcome;
-  finish(samples, outcome);
-  return outcome;
 }
 
 bool Sessions::run_chain(std::span<const int> items, int times, ChainSamples& samples) {

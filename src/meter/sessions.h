@@ -66,7 +66,7 @@ class Sessions {
     std::chrono::nanoseconds end{0};  ///< When the engine should be through with it.
     std::optional<Error> error;       ///< Of the start itself.
   };
-  Outcome run_once(ItemState& state);
+  void make_plan(ItemState& state);
   void lose_all();
   Outcome failed(ItemState& state, const Error& error);
   void check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const;

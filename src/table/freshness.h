@@ -37,8 +37,8 @@ enum class TableState {
 
 /// Costs the same for every size of table, unless the time stamps of journal or manifest changed (a copied folder):
 /// then their contents are hashed, and where these are the same the new time stamps are noted (if the file may be
-/// written). `reason`: for messages. `opened`, where given, gets the connection to a database that is fresh and was left
-/// as it is.
+/// written). `reason`: for messages. `opened`, where given, gets the connection to a database that is fresh and was
+/// left as it is.
 TableState inspect(const Location& location, std::string& reason, std::unique_ptr<Database>* opened = nullptr);
 
 }  // namespace mmt::table
