@@ -55,7 +55,7 @@ def classic_table(name: str, folder: Path, rows: int = 0,
 
     `latency_ms`: by fingerprint; by default what MMT's table says of the operators.
     """
-    table = mmt.predict.LatencyTable.open(str(folder))
+    table = None if latency_ms else mmt.predict.LatencyTable.open(str(folder))
     found = []
     path = ROOT / "examples" / name / "ops.yaml"
     for operator in spaces.resolve(spaces.load(path), path.parent).operators():
