@@ -19,6 +19,10 @@ namespace mmt {
 /// A kernel's time under one configuration, pooled over all operators that contain it (precision-weighted medians).
 /// Whole models ("model" in the manifest) and what a manifest does not list are never pooled: they stay independent of
 /// what predicts them.
+/// On backends whose kernels cannot be timed the table holds whole runs of operators ("plain") as kernels of this type,
+/// keyed by the operator's fingerprint; a model is then the sum of its operators.
+inline constexpr const char* kWholeRun = "WholeRun";
+
 struct KernelRow {
   std::string key, type, attributes, text;
   double cold_us = 0, hot_us = 0;

@@ -28,9 +28,14 @@ _HOMES = {
     "register": "mmt.converter",
     "scan": "mmt.torch_side.scan",
 }
+#: Found as attributes too, without an import of their own (`mmt.converter.export_models`).
+_MODULES = frozenset({"converter", "engine", "manifest", "meter", "model_file", "parser", "predict", "predictor",
+                      "report", "table", "validate"})
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"mmt.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'mmt' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

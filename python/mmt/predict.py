@@ -21,9 +21,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmt import _core
+from mmt.errors import mmt_error
 
 if TYPE_CHECKING:
     import torch
@@ -219,6 +220,10 @@ def predict(
     from mmt.torch_side.fingerprint import Fingerprints
 
     table = open_table(table)
+    if not table.per_kernel:
+        if exact is True:
+            _refuse_kernels(table, "exact=True")
+        exact = False
     specs = closing.tensor_specs(inputs, dtype)
     fingerprints = Fingerprints()
     structure = fingerprints.structure(model)
@@ -255,8 +260,19 @@ def predict_file(path: str, table: Any, shapes: Sequence[Sequence[int]] = ()) ->
     from mmt.model_file import plan_json
 
     table = open_table(table)
+    if not table.per_kernel:
+        _refuse_kernels(table, path)
     plan = plan_json(path, [list(shape) for shape in shapes], table)
     return _prediction(_core.predict.predict_plan_json(plan, table), table)
+
+
+def _refuse_kernels(table: Any, what: str) -> NoReturn:
+    raise mmt_error(
+        "unsupported",
+        f"{what}: the table in {table.folder} was measured on backend {table.config['run']['backend']}, where kernels "
+        "cannot be timed: it holds whole runs of operators, and adds them up for a PyTorch model only "
+        "(mmt predict ops/ models.py:net)",
+    )
 
 
 def _prediction(result: Any, table: Any) -> Prediction:

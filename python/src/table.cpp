@@ -167,6 +167,9 @@ void bind_table(nb::module_& m) {
                   nb::call_guard<nb::gil_scoped_release>(),
                   "Opens an operator folder, its latency.db, or a name inside the folder that stands for it.")
       .def_prop_ro("config", [](LatencyTable& table) { return config_row(table.config()); })
+      .def_prop_ro(
+          "per_kernel", [](LatencyTable& table) { return table.config().run.facts.per_kernel; },
+          "False: measured where kernels cannot be timed; the table holds whole runs of operators.")
       .def_prop_ro("path", &LatencyTable::path)
       .def_prop_ro("folder", &LatencyTable::folder)
       .def(

@@ -52,7 +52,7 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
   require_checked_version(facts_.version);
   // Before MNN starts its threads, so that they stay on these processors as well.
   pin_to(config.cpus);
-  const SelfTestResult found = self_test(config, pool_, steal_);
+  const SelfTestResult found = self_test(config, runtime_, pool_, steal_);
   facts_.backend = found.backend;
   facts_.per_kernel = found.backend == "cpu";
   facts_.threads = facts_.per_kernel ? found.threads : 1;
@@ -60,17 +60,22 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
     throw Error(ErrorCode::kUnsupported, "asked for " + std::to_string(config.threads) +
                                              " threads, but MNN would run " + std::to_string(found.threads) +
                                              " here: ask for at most that many");
+  if (!facts_.per_kernel) anchor_.emplace(self_test_model(config, runtime_));
   facts_.library = library_of(reinterpret_cast<const void*>(&MNN::getVersion));
   facts_.build = std::string(kBuild) + " " + short_file_hash(facts_.library);
   facts_.build_flags = kMnnBuildFlags;
 }
 
 std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenOptions& options) {
-  Model model = Model::from_file(path, config_, options.inputs);
+  // MNN tells the memory of a runtime, which these sessions share.
+  const double held_mib = anchor_ ? anchor_->memory_mib() : 0;
+  Model model = Model::from_file(path, config_, options.inputs, runtime_);
   if (facts_.per_kernel && model.threads() != facts_.threads)
     throw Error(ErrorCode::kEngine, path + ": MNN would run " + std::to_string(model.threads()) +
                                         " threads instead of " + std::to_string(facts_.threads));
-  return std::make_unique<MnnSession>(std::move(model), path, options, pool_, steal_, !facts_.per_kernel);
+  auto session = std::make_unique<MnnSession>(std::move(model), path, options, pool_, steal_, !facts_.per_kernel);
+  session->subtract_memory(held_mib);
+  return session;
 }
 
 }  // namespace mmt::mnn

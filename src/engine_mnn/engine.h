@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine_mnn/random_pool.h"
@@ -21,6 +22,8 @@ class MnnEngine {
  private:
   EngineConfig config_;
   EngineFacts facts_;
+  SharedRuntime runtime_;
+  std::optional<Model> anchor_;  // On other backends than the CPU: tells how much memory the open sessions hold.
   RandomPool pool_;
   StealMeter steal_;
 };

@@ -111,7 +111,23 @@ const InputSpec* find_spec(const std::vector<InputSpec>& specs, std::size_t inde
   return index < specs.size() && specs[index].name.empty() ? &specs[index] : nullptr;
 }
 
-Model Model::from_file(const std::string& path, const EngineConfig& config, const std::vector<InputSpec>& inputs) {
+MNN::Session* SharedRuntime::create_session(MNN::Interpreter& interpreter, const MNN::ScheduleConfig& schedule) {
+#if defined(MMT_MNN_SDK)
+  if (schedule.type != MNN_FORWARD_CPU) {
+    if (!info_) {
+      backend_ = *schedule.backendConfig;
+      MNN::ScheduleConfig kept = schedule;
+      kept.backendConfig = &backend_;
+      info_ = MNN::Interpreter::createRuntime({kept});
+    }
+    return interpreter.createSession(schedule, *info_);
+  }
+#endif
+  return interpreter.createSession(schedule);
+}
+
+Model Model::from_file(const std::string& path, const EngineConfig& config, const std::vector<InputSpec>& inputs,
+                       SharedRuntime& runtime) {
   if (access(path.c_str(), R_OK) != 0) {
     const int reason = errno;
     throw Error(reason == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, path + ": " + std::strerror(reason));
@@ -119,18 +135,19 @@ Model Model::from_file(const std::string& path, const EngineConfig& config, cons
   Model model(MNN::Interpreter::createFromFile(path.c_str()), path);
   if (model.interpreter_ == nullptr)
     throw Error(ErrorCode::kEngine, path + ": MNN cannot load this file; it is damaged, or no .mnn model");
-  model.start(config, inputs);
+  model.start(config, inputs, runtime);
   return model;
 }
 
-Model Model::from_bytes(const void* data, std::size_t size, const std::string& origin, const EngineConfig& config) {
+Model Model::from_bytes(const void* data, std::size_t size, const std::string& origin, const EngineConfig& config,
+                        SharedRuntime& runtime) {
   Model model(MNN::Interpreter::createFromBuffer(data, size), origin);
   if (model.interpreter_ == nullptr) throw Error(ErrorCode::kEngine, origin + ": MNN cannot load it");
-  model.start(config, {});
+  model.start(config, {}, runtime);
   return model;
 }
 
-void Model::start(const EngineConfig& config, const std::vector<InputSpec>& inputs) {
+void Model::start(const EngineConfig& config, const std::vector<InputSpec>& inputs, SharedRuntime& runtime) {
   MNN::BackendConfig backend;
   backend.precision = static_cast<MNN::BackendConfig::PrecisionMode>(
       choice("precision", config.precision, {"normal", "high", "low", "low_bf16"}));
@@ -143,7 +160,7 @@ void Model::start(const EngineConfig& config, const std::vector<InputSpec>& inpu
   schedule.numThread = schedule.type == MNN_FORWARD_CPU ? config.threads : 4;
   schedule.backendConfig = &backend;
 
-  session_ = interpreter_->createSession(schedule);
+  session_ = runtime.create_session(*interpreter_, schedule);
   if (session_ == nullptr) throw Error(ErrorCode::kEngine, origin_ + ": MNN cannot create a session for this model");
   if (this->backend() != backend_name(schedule.type))
     throw Error(ErrorCode::kUnsupported, "backend '" + config.backend + "' is not in this build of MNN, or finds no " +

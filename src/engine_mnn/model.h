@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,29 @@ struct NamedTensor {
   MNN::Tensor* tensor = nullptr;
 };
 
+/// What the sessions of one engine share on another backend than the CPU: the device, compiled programs, tuned work
+/// sizes. A session with a runtime of its own would compile and tune again what the one before it did. On the CPU,
+/// which tunes nothing, each session keeps its own. Outlives the sessions.
+class SharedRuntime {
+ public:
+  /// nullptr where MNN cannot create a session.
+  MNN::Session* create_session(MNN::Interpreter& interpreter, const MNN::ScheduleConfig& schedule);
+
+ private:
+#if defined(MMT_MNN_SDK)
+  std::optional<MNN::RuntimeInfo> info_;
+  MNN::BackendConfig backend_;  // MNN keeps a pointer to it.
+#endif
+};
+
 class Model {
  public:
   /// `origin` is what error messages call the model. All throw Error(kEngine), kUnsupported where the backend is
   /// missing.
-  static Model from_file(const std::string& path, const EngineConfig& config, const std::vector<InputSpec>& inputs);
-  static Model from_bytes(const void* data, std::size_t size, const std::string& origin, const EngineConfig& config);
+  static Model from_file(const std::string& path, const EngineConfig& config, const std::vector<InputSpec>& inputs,
+                         SharedRuntime& runtime);
+  static Model from_bytes(const void* data, std::size_t size, const std::string& origin, const EngineConfig& config,
+                          SharedRuntime& runtime);
 
   MNN::Interpreter& interpreter() const { return *interpreter_; }
   MNN::Session* session() const { return session_; }
@@ -43,7 +61,7 @@ class Model {
     void operator()(MNN::Interpreter* interpreter) const { MNN::Interpreter::destroy(interpreter); }
   };
   Model(MNN::Interpreter* interpreter, std::string origin) : interpreter_(interpreter), origin_(std::move(origin)) {}
-  void start(const EngineConfig& config, const std::vector<InputSpec>& inputs);
+  void start(const EngineConfig& config, const std::vector<InputSpec>& inputs, SharedRuntime& runtime);
   void resize(const std::vector<InputSpec>& inputs);
   void require_ready(const std::string& doing) const;
 

@@ -90,8 +90,12 @@ void check_numbers(MnnSession& session, const EngineConfig& config) {
 
 }  // namespace
 
-SelfTestResult self_test(const EngineConfig& config, RandomPool& pool, StealMeter& steal) {
-  Model model = Model::from_bytes(kSelfTestModel, sizeof kSelfTestModel, "self-test model", config);
+Model self_test_model(const EngineConfig& config, SharedRuntime& runtime) {
+  return Model::from_bytes(kSelfTestModel, sizeof kSelfTestModel, "self-test model", config, runtime);
+}
+
+SelfTestResult self_test(const EngineConfig& config, SharedRuntime& runtime, RandomPool& pool, StealMeter& steal) {
+  Model model = self_test_model(config, runtime);
   const SelfTestResult result{model.threads(), model.backend()};
   const bool is_cpu = result.backend == "cpu";
   MnnSession session(std::move(model), "self-test model", {}, pool, steal, !is_cpu);

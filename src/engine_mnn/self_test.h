@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine_mnn/host_probe.h"
+#include "engine_mnn/model.h"
 #include "engine_mnn/random_pool.h"
 #include "mmt/engine.h"
 
@@ -14,6 +15,8 @@ struct SelfTestResult {
 };
 
 /// Throws Error(kUnsupported) that says what was expected and what came.
-SelfTestResult self_test(const EngineConfig& config, RandomPool& pool, StealMeter& steal);
+SelfTestResult self_test(const EngineConfig& config, SharedRuntime& runtime, RandomPool& pool, StealMeter& steal);
+/// The tiny model alone.
+Model self_test_model(const EngineConfig& config, SharedRuntime& runtime);
 
 }  // namespace mmt::mnn

@@ -1,6 +1,7 @@
 // One opened model: its description, runs on fresh input, and computing on given values.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,8 @@ class MnnSession {
   MnnSession& operator=(const MnnSession&) = delete;
 
   const SessionDesc& desc() const { return desc_; }
+  /// Takes what other sessions hold out of the memory in desc().
+  void subtract_memory(double mib) { desc_.memory_mib = std::max(0.0, desc_.memory_mib - mib); }
   RunSamples run(const RunRequest& request);
   /// Sessions of one engine one after another (mmt::Engine::run_chain).
   static ChainSamples run_chain(std::span<MnnSession* const> sessions, int times);

@@ -119,7 +119,10 @@ std::vector<int> Run::open_batch() {
   std::vector<int> batch;
   double memory_mib = 0;
   const std::size_t end = items_.size() - (own_reference_ >= 0 ? 1 : 0);
+  const nanoseconds start = clock_.now();
   while (next_waiting_ < end && batch.size() < kLargestBatch && !halted()) {
+    // Where opening is slow (a backend that compiles and tunes) the models that are open get the other half.
+    if (!batch.empty() && batch_deadline_ && 2 * (clock_.now() - start) > *batch_deadline_ - start) break;
     if (!batch.empty() && memory_mib >= static_cast<double>(options_.batch_memory_mib)) break;
     const auto index = static_cast<int>(next_waiting_++);
     report(batch, items_[static_cast<std::size_t>(index)].item->label);

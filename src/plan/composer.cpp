@@ -35,7 +35,7 @@ const ContextRow* find_context(const OperatorRow& row, const std::string& name) 
 }
 
 Composer::Composer(const Trace& trace, LatencyTable& table)
-    : trace_(trace), table_(table), values_(trace.values.size()) {
+    : trace_(trace), table_(table), whole_runs_(!table.config().run.facts.per_kernel), values_(trace.values.size()) {
   for (const TraceNode& node : trace.nodes) {
     for (const int value : data_inputs(node)) ++values_[static_cast<std::size_t>(value)].uses;
   }
@@ -122,11 +122,12 @@ const ContextRow* Composer::choose_context(const TraceNode& node, const Operator
   }
   *mixed = packed > 0 && plain > 0;
   // The engine's own rule: the packed layout where more tensors have it, the model's own layout on a tie.
-  const ContextRow* context = find_context(row, packed > plain ? "packed" : "plain");
+  const ContextRow* context = find_context(row, packed > plain && !whole_runs_ ? "packed" : "plain");
   return context != nullptr ? context : &row.contexts.front();
 }
 
 void Composer::convert_to_packed(int value, const OperatorRow& row, int port, int plan_node) {
+  if (whole_runs_) return;
   ValueState& state = values_[static_cast<std::size_t>(value)];
   if (state.layout == Layout::kNc4hw4 || state.converted) return;
   drop_kernel(state.pending_copy);  // The conversion reads what that copy would have written.
@@ -141,6 +142,7 @@ void Composer::convert_to_packed(int value, const OperatorRow& row, int port, in
 }
 
 void Composer::convert_to_plain(int value, int plan_node) {
+  if (whole_runs_) return;
   ValueState& state = values_[static_cast<std::size_t>(value)];
   if (state.layout != Layout::kNc4hw4 || state.converted) return;
   state.converted = true;
@@ -199,7 +201,7 @@ void Composer::add_operator(const TraceNode& node, int plan_node, const std::sha
   const ContextRow& context = *choose_context(node, *row, &mixed);
   PlanNode& entry = plan_.nodes[static_cast<std::size_t>(plan_node)];
   entry.found = context.context == "packed" ? "table, packed" : "table";
-  if (mixed) plan_.doubts.push_back("inputs of " + entry.name + " arrive in different layouts");
+  if (mixed && !whole_runs_) plan_.doubts.push_back("inputs of " + entry.name + " arrive in different layouts");
   arrive(node, plan_node, *row, context);
   int last = -1;
   for (const std::size_t i : body_of(context)) last = add_kernel(context.kernel_keys[i], plan_node);

@@ -51,6 +51,7 @@ class Composer {
 
   const Trace& trace_;
   LatencyTable& table_;
+  bool whole_runs_;  ///< The table holds operators as they run alone, with their copies at both ends.
   std::vector<ValueState> values_;
   std::vector<bool> dropped_;
   ModelPlan plan_;

@@ -72,6 +72,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.low_us = prediction.latency_us - half;
   prediction.high_us = prediction.latency_us + half;
   if (!plan.exact && !plan.doubts.empty()) flags.insert("unsure");
+  if (!table.config().run.facts.per_kernel) flags.insert("whole_runs");
   prediction.flags = join(flags);
   return prediction;
 }

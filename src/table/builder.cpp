@@ -23,6 +23,20 @@ Database& prepared(Database& database) {
   return database;
 }
 
+/// On backends that tell no times of kernels an operator is one kernel: its whole run, which is nothing but itself.
+std::vector<KernelProfile> kernels_of(const ModelProfile& profile, const Provenance& run) {
+  if (run.facts.per_kernel || profile.status != "ok" || profile.context != "plain") return profile.kernels;
+  KernelProfile whole;
+  KernelSignature& signature = whole.kernel.signature;
+  signature.key = profile.fingerprint;
+  signature.type = kWholeRun;
+  signature.text = std::string(kWholeRun) + " " + profile.fingerprint;
+  signature.weight_bytes = profile.weight_bytes;
+  whole.hot = profile.hot.count > 0 ? profile.hot : profile.cold;
+  whole.cold = whole.hot;  // What makes a first run longer there is the backend's own, not a cache that a model shares.
+  return {whole};
+}
+
 }  // namespace
 
 std::size_t Builder::BlobHash::operator()(const Blob16& blob) const noexcept {
@@ -119,12 +133,13 @@ bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile
 bool Builder::add(const JournalEntry& entry) {
   const ModelProfile& profile = entry.profile;
   const auto fingerprint = blob_from_hex(profile.fingerprint);
+  const std::vector<KernelProfile> kernels = kernels_of(profile, entry.run);
   std::vector<Blob16> keys;
-  for (const KernelProfile& kernel : profile.kernels) {
+  for (const KernelProfile& kernel : kernels) {
     const auto key = blob_from_hex(kernel.kernel.signature.key);
     if (key) keys.push_back(*key);
   }
-  if (!fingerprint || keys.size() != profile.kernels.size()) return false;
+  if (!fingerprint || keys.size() != kernels.size()) return false;
   const int config = config_number(entry);
   const std::int64_t operator_no = operator_number(*fingerprint);
   if (!make_room(config, operator_no, profile)) return true;
@@ -133,10 +148,10 @@ bool Builder::add(const JournalEntry& entry) {
   bind_cells(insert_measurement_, kMeasurementFields, profile);
   insert_measurement_.run();
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::int64_t kernel_no = kernel_number(keys[i], profile.kernels[i].kernel.signature);
+    const std::int64_t kernel_no = kernel_number(keys[i], kernels[i].kernel.signature);
     insert_operator_kernel_.start().bind(config).bind(operator_no).bind(profile.context);
     insert_operator_kernel_.bind(static_cast<std::int64_t>(i)).bind(kernel_no);
-    bind_cells(insert_operator_kernel_, kOperatorKernelFields, profile.kernels[i]);
+    bind_cells(insert_operator_kernel_, kOperatorKernelFields, kernels[i]);
     insert_operator_kernel_.run();
   }
   add_ports(config, operator_no, profile.context, "input", profile.inputs);

@@ -52,6 +52,8 @@ class Builder {
                  const std::vector<PortDesc>& ports);
   void pool_kernels();
   void fit_overheads(int config, ConfigRow& row);
+  /// What a whole run takes beside its work, from how times grow with operations and memory.
+  double whole_run_overhead_us(int config);
   /// What runs took beside their kernels; `state`: "hot" or "cold".
   std::vector<OverheadPoint> overhead_points(int config, const std::string& state);
 

@@ -152,7 +152,30 @@ std::vector<OverheadPoint> Builder::overhead_points(int config, const std::strin
   return points;
 }
 
+double Builder::whole_run_overhead_us(int config) {
+  Statement rows(database_,
+                 "SELECT hot_median_us, mflops, memory_mib FROM measurement "
+                 "WHERE config_no = ?1 AND context = 'plain' AND status = 'ok' AND hot_count > 0");
+  rows.start().bind(config);
+  std::vector<double> design, times;
+  LinearFitOptions options;
+  options.nonnegative = true;
+  while (rows.step()) {
+    times.push_back(rows.real(0));
+    design.insert(design.end(), {1.0, rows.real(1), rows.real(2)});
+    options.weights.push_back(1 / std::max(times.back(), 1e-3));
+  }
+  if (times.size() < 4) return 0;
+  const LinearFit fit = robust_linear_fit(design, 3, times, options);
+  return std::clamp(fit.coefficients[0], 0.0, *std::min_element(times.begin(), times.end()));
+}
+
 void Builder::fit_overheads(int config, ConfigRow& row) {
+  if (!row.run.facts.per_kernel) {
+    row.run_overhead_us = row.cold_run_overhead_us = whole_run_overhead_us(config);
+    row.kernel_overhead_us = row.cold_kernel_overhead_us = -row.run_overhead_us;
+    return;
+  }
   const Overhead hot = fit_overhead(overhead_points(config, "hot"));
   row.run_overhead_us = hot.run_us;
   row.kernel_overhead_us = hot.kernel_us;

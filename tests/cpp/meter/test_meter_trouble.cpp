@@ -243,6 +243,19 @@ TEST(MeterTrouble, ABudgetTooSmallForOneRoundLeavesTheRestForLater) {
   }
 }
 
+TEST(MeterTrouble, SlowOpeningLeavesHalfOfTheBudgetForRuns) {
+  Bench bench;
+  add_models(bench, 40);
+  // A backend that compiles and tunes: opening all takes twice the budget.
+  for (int i = 0; i < 40; ++i) bench.engine.model("m" + std::to_string(i)).open_us = 50'000;
+  bench.options.budget = std::chrono::seconds(1);
+  const MeterResult result = bench.run();
+  EXPECT_TRUE(result.budget_ended);
+  EXPECT_GE(result.measured, 10);
+  EXPECT_LT(result.measured, 40);
+  EXPECT_NEAR(result.wall_s, 1, 0.06);
+}
+
 TEST(MeterTrouble, ABudgetIsSpentWhereItHelps) {
   Bench bench;
   for (int i = 0; i < 10; ++i) {

@@ -315,5 +315,35 @@ TEST_F(TableTest, SimilarKernelsShareTypeAndAttributesFirst) {
   EXPECT_TRUE(table->similar_kernels("While", "", 10).empty());
 }
 
+TEST_F(TableTest, WholeRunsStandForOperatorsWhereKernelsCannotBeTimed) {
+  Provenance run = make_run();
+  run.facts.backend = "opencl";
+  run.facts.per_kernel = false;
+  std::vector<ModelProfile> profiles;
+  std::vector<OperatorEntry> operators;
+  // 100 us for the way to the device and back, 10 us for a million operations.
+  for (const double mflops : {1.0, 10.0, 50.0, 200.0, 400.0}) {
+    operators.push_back(make_operator("op" + std::to_string(mflops)));
+    profiles.push_back(make_profile("op" + std::to_string(mflops), {}, 100 + 10 * mflops));
+    profiles.back().mflops = mflops;
+    profiles.back().cold = make_summary(900 + 10 * mflops);
+  }
+  write_manifest_of(operators);
+  write_journal(profiles, run);
+  const auto table = LatencyTable::open(folder_);
+  EXPECT_NEAR(table->config().run_overhead_us, 100, 5);
+  EXPECT_DOUBLE_EQ(table->config().kernel_overhead_us, -table->config().run_overhead_us);
+  for (const ModelProfile& profile : profiles) {
+    const auto row = table->find_operator(profile.fingerprint);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->contexts.at(0).kernel_keys, std::vector<std::string>{profile.fingerprint});
+    const auto kernel = table->find_kernel(profile.fingerprint);
+    ASSERT_NE(kernel, nullptr);
+    EXPECT_EQ(kernel->type, kWholeRun);
+    EXPECT_DOUBLE_EQ(kernel->hot_us, profile.hot.median_us);
+    EXPECT_DOUBLE_EQ(kernel->cold_us, kernel->hot_us);
+  }
+}
+
 }  // namespace
 }  // namespace mmt
