@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +97,8 @@ def test_pooling_modes_and_lines() -> None:
     assert line["a"] == pytest.approx(1)
     assert line["b"] == pytest.approx(2)
     assert stats.theil_sen([0, 1, 2], [1, 3, 5])["b"] == pytest.approx(2)
+
+
+def test_modules_of_the_known_api_need_no_import_of_their_own() -> None:
+    code = "import mmt; mmt.converter.export_models, mmt.meter.meter_models, mmt.parser.summary_model; mmt.predictor"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
