@@ -58,9 +58,9 @@ struct CostModel {
   /// λ for a run that touches that many bytes; 0 with several threads.
   double cold_share(double footprint_bytes) const;
   double latency_us(const PlanSums& sums) const;
-  /// Share of a kernel's (cold − hot) that stays cold inside a model: its weights are, of its activations'
-  /// part about a third.
-  double still_cold(const KernelSignature& kernel, double hot_us) const;
+  /// Share of a kernel's (cold − hot) that a model pays where nothing of its weights stays in the caches: weights count
+  /// whole, activations in part. `reads_input`: what it reads was written before the run.
+  double still_cold(const KernelSignature& kernel, bool reads_input = false) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;

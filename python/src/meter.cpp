@@ -152,6 +152,7 @@ void bind_meter(nb::module_& m) {
   option(options, "min_times", &mmt::MeterOptions::min_times);
   option(options, "target_ci", &mmt::MeterOptions::target_ci);
   option(options, "hot_runs", &mmt::MeterOptions::hot_runs);
+  option(options, "settling_runs", &mmt::MeterOptions::settling_runs);
   option(options, "seed", &mmt::MeterOptions::seed);
   option(options, "max_steal", &mmt::MeterOptions::max_steal);
   option(options, "max_retries", &mmt::MeterOptions::max_retries);

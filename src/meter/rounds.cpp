@@ -109,8 +109,8 @@ void keep_most_useful(std::vector<Visit>& visits, const std::vector<ItemState>& 
 }
 
 double time_left_us(const std::vector<ItemState>& items, std::span<const int> batch, const KernelPool& pool,
-                    const Precision& precision, int runs_per_visit) {
-  const int hot_runs = std::max(runs_per_visit - 1, 1);
+                    const Precision& precision, const MeterOptions& options) {
+  const int runs_per_visit = options.runs_per_visit(), hot_runs = std::max(options.hot_runs, 1);
   const auto visits_left = [&](const Quantity& cold, const Quantity& hot) {
     const int for_hot = (hot.samples_left(precision) + hot_runs - 1) / hot_runs;
     return runs_per_visit > 1 ? std::max(cold.samples_left(precision), for_hot) : cold.samples_left(precision);

@@ -34,7 +34,7 @@ void keep_most_useful(std::vector<Visit>& visits, const std::vector<ItemState>& 
 
 /// Estimated wall time that the batch still needs.
 double time_left_us(const std::vector<ItemState>& items, std::span<const int> batch, const KernelPool& pool,
-                    const Precision& precision, int runs_per_visit);
+                    const Precision& precision, const MeterOptions& options);
 
 /// Median half-width of the wanted quantities' intervals, as a share; 0 where none is known yet.
 double current_noise(const std::vector<ItemState>& items, std::span<const int> batch, const KernelPool& pool,

@@ -29,6 +29,7 @@ MeterOptions checked(const MeterOptions& options) {
   demand(options.times >= 1, "times must be at least 1");
   demand(options.min_times >= 1, "min_times must be at least 1");
   demand(options.hot_runs >= 0, "hot_runs must not be negative");
+  demand(options.settling_runs >= 0, "settling_runs must not be negative");
   demand(std::isfinite(options.target_ci) && options.target_ci >= 0, "target_ci must be a share such as 0.01");
   demand(options.budget.count() >= 0, "the budget must not be negative");
   demand(options.max_steal >= 0, "max_steal must not be negative");
@@ -173,7 +174,7 @@ void Run::warm_up(const std::vector<int>& batch) {
     const auto item = static_cast<std::size_t>(visit.item);
     if (late && warmed[item]) continue;
     warmed[item] = true;
-    ask({visit.item, visit.part, late ? 1 : 1 + options_.hot_runs, false});
+    ask({visit.item, visit.part, late ? 1 : options_.runs_per_visit(), false});
     report(batch, items_[static_cast<std::size_t>(visit.item)].item->label);
   }
   take_all_answers();
@@ -190,7 +191,6 @@ void Run::warm_up(const std::vector<int>& batch) {
 }
 
 void Run::measure(const std::vector<int>& batch) {
-  const int runs = 1 + options_.hot_runs;
   finish_settled(batch);  // Those that others measured already.
   begin_column();
   for (int i = 0; i < kFirstChains && !halted(); ++i) run_chain(batch);
@@ -204,7 +204,7 @@ void Run::measure(const std::vector<int>& batch) {
     ++round_;
     ++column_rounds_;
     // Three full rounds first: before that nobody can tell what is worth a visit.
-    if (batch_deadline_ && round_ > 3 && time_left_us(items_, batch, pool_, precision_, runs) > affordable_us()) {
+    if (batch_deadline_ && round_ > 3 && time_left_us(items_, batch, pool_, precision_, options_) > affordable_us()) {
       double cost = 0;
       for (const Visit& visit : visits) cost += items_[static_cast<std::size_t>(visit.item)].cost_us[visit.part];
       keep_most_useful(visits, items_, pool_, precision_, cost / 2);

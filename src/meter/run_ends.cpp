@@ -101,7 +101,7 @@ void Run::report(const std::vector<int>& batch, const std::string& label) {
   if (!last) {
     progress.noise = current_noise(items_, batch, pool_, precision_);
     const double open = static_cast<double>(batch.size());
-    const double left_us = time_left_us(items_, batch, pool_, precision_, 1 + options_.hot_runs);
+    const double left_us = time_left_us(items_, batch, pool_, precision_, options_);
     // Models that are not opened yet are taken to be like those of this batch.
     const double rest = static_cast<double>(static_cast<std::size_t>(progress.total) -
                                             std::min(next_waiting_, static_cast<std::size_t>(progress.total)));

@@ -114,7 +114,7 @@ void Run::ensure_cold(int index) {
 void Run::visit(int index, Part part) {
   if (!ensure_open(index)) return;
   ensure_cold(index);
-  ask({index, part, 1 + options_.hot_runs, true});
+  ask({index, part, options_.runs_per_visit(), true});
 }
 
 void Run::record(ItemState& state, Part part, const RunSamples& samples) {
@@ -126,13 +126,15 @@ void Run::record(ItemState& state, Part part, const RunSamples& samples) {
   scale_.add_steal(samples.steal_share, samples.timed_us + samples.overhead_us);
 
   std::vector<double> runs_us = samples.run_us;
+  const auto settling = static_cast<std::size_t>(options_.settling_runs);
+  const auto counts = [&](std::size_t run) { return run == 0 || run > settling; };
   if (part == kProfiled) {
     // Sums of the kernels' own times: the callbacks between them are no part of them.
     const std::size_t kernels = state.plan.kernels.size();
     for (std::size_t run = 0; run < runs_us.size(); ++run) {
       const float* row = samples.kernel_us.data() + run * kernels;
       runs_us[run] = std::accumulate(row, row + kernels, 0.0);
-      for (std::size_t k = 0; k < kernels; ++k) {
+      for (std::size_t k = 0; k < kernels && counts(run); ++k) {
         (run == 0 ? state.cold : state.hot)[k].push_back({row[k], column, round_});
         if (state.keys[k] < 0) continue;
         SharedKernel& shared = pool_[state.keys[k]];
@@ -143,6 +145,7 @@ void Run::record(ItemState& state, Part part, const RunSamples& samples) {
   } else {
     const bool is_reference = reference_ >= 0 && &state == &items_[static_cast<std::size_t>(reference_)];
     for (std::size_t run = 0; run < runs_us.size(); ++run) {
+      if (!counts(run)) continue;
       if (is_reference && run > 0) reference_hot_.push_back({static_cast<float>(runs_us[run]), column, round_});
       Quantity& quantity = run == 0 ? state.total_cold : state.total_hot;
       const bool wanted = state.phase == Phase::kOpen && state.item->need_total && quantity.wanted(precision_);
@@ -150,8 +153,8 @@ void Run::record(ItemState& state, Part part, const RunSamples& samples) {
     }
   }
   scale_.add_cell(state.rows[2 * part], runs_us.front());
-  if (runs_us.size() > 1) {
-    scale_.add_cell(state.rows[2 * part + 1], median(std::span<const double>(runs_us).subspan(1)));
+  if (runs_us.size() > 1 + settling) {
+    scale_.add_cell(state.rows[2 * part + 1], median(std::span<const double>(runs_us).subspan(1 + settling)));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "meter/cache_chains.h"
 #include "mmt/error.h"
 #include "mmt/log.h"
+#include "mmt/meter.h"
 #include "mmt/stats.h"
 
 namespace mmt {
@@ -28,8 +29,9 @@ std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::v
   return items;
 }
 
-// Hot runs of a companion's visit; few, because its kernels are small and visits are what makes the median sure.
-constexpr int kCompanionRuns = 2;
+// Hot runs of a companion's visit; few, because its kernels are small and visits are what makes the median sure. Before
+// them, it runs as often as the meter lets it run, its cold run included.
+constexpr int kCompanionRuns = 3, kCompanionWarmRuns = 1 + kSettlingRuns;
 
 double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -180,7 +182,7 @@ class TruthRun {
   void visit_kernels(std::size_t index, int round) {
     Subject& subject = subjects_[index];
     const int runs = index < models_ ? options_.runs : kCompanionRuns;
-    const int warm_runs = index < models_ ? options_.warm_runs : 1;
+    const int warm_runs = index < models_ ? std::max(options_.warm_runs, 1) : kCompanionWarmRuns;
     const RunSamples samples = undisturbed(*subject.session, {warm_runs + runs, true});
     const std::size_t kernels = subject.plan.kernels.size();
     for (std::size_t k = 0; k < kernels; ++k) {
@@ -191,7 +193,7 @@ class TruthRun {
       subject.cold[k].push_back({samples.kernel_us[k], round, round});
     }
     if (index >= models_) {
-      const std::span<const double> warm(samples.run_us.data() + 1, samples.run_us.size() - 1);
+      const std::span<const double> warm(samples.run_us.data() + warm_runs, static_cast<std::size_t>(runs));
       cells_.push_back({static_cast<int>(index), round, median(warm)});
     }
   }

@@ -10,32 +10,32 @@
 namespace mmt {
 namespace {
 constexpr double kTwoSided95 = 1.96;
-// What a byte of outputs or scratch memory counts against one of weights in a kernel's cold time: a line that is only
-// written needs no waiting for it.
-constexpr double kOutput = 0.05, kScratch = 0.2;
-// Activations were written just before, or their memory was used by others lately: this much of their part is cold.
-constexpr double kActivations = 0.35;
-// Weights of convolutions over more than one pixel: from which shares of the largest cache on they leave it by
-// themselves, and the rate up to which they come while the kernel computes.
-constexpr double kFirstStreamed = 1.0 / 8, kAllStreamed = 1.0 / 2, kHiddenBytesPerUs = 1000;
+// What a byte of outputs counts against one of weights in a kernel's cold time, and how much of their part a model pays
+// too: its activations were written just before, or their memory was used by others lately.
+constexpr double kOutput = 0.5, kActivations = 0.4;
+// Where windows are read, a first run in a session of its own also pays for scratch memory that a model's kernels
+// share.
+constexpr double kWindowed = 0.7;
+// A model's input was written before the run; a part of it lies in the caches still.
+constexpr double kInput = 0.8;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
 constexpr double kFreshOutputs = 0.4;
-// Without chains (mmt/cache_curve.h): cold from a sixth of the largest cache, fully so from its size.
-constexpr double kFirstCold = 1.0 / 6, kFullyCold = 1.0, kColdestShare = 0.9;
+// Without chains (mmt/cache_curve.h): cold from a tenth of the largest cache, fully so from two thirds of it.
+constexpr double kFirstCold = 1.0 / 10, kFullyCold = 2.0 / 3, kColdestShare = 0.92;
 // That is worth as much as chains over this much cold time.
-constexpr double kPriorUs = 300;
+constexpr double kPriorUs = 1000;
 
-/// kernel_bytes() for kernels that come again and again.
-KernelBytes bytes_of(const KernelSignature& kernel, int threads) {
+/// Bytes of a kernel's weights in the form that the engine keeps, remembered for kernels that come again and again.
+double weight_bytes(const KernelSignature& kernel, int threads) {
   constexpr std::size_t kMostRemembered = 1 << 16;
-  thread_local std::unordered_map<std::string, KernelBytes> remembered;
+  thread_local std::unordered_map<std::string, std::int64_t> remembered;
   thread_local int remembered_threads = 0;
-  if (kernel.key.empty()) return kernel_bytes(kernel, threads);
+  if (kernel.key.empty()) return static_cast<double>(kernel_bytes(kernel, threads).weights);
   if (remembered_threads != threads || remembered.size() > kMostRemembered) remembered.clear();
   remembered_threads = threads;
   const auto [place, fresh] = remembered.try_emplace(kernel.key);
-  if (fresh) place->second = kernel_bytes(kernel, threads);
-  return {std::max(place->second.weights, kernel.weight_bytes), place->second.scratch};
+  if (fresh) place->second = kernel_bytes(kernel, threads).weights;
+  return static_cast<double>(std::max(place->second, kernel.weight_bytes));
 }
 
 /// Neighbouring points of the curve with one common share.
@@ -102,26 +102,16 @@ double CostModel::cold_share(double footprint_bytes) const {
   return left_share;
 }
 
-double CostModel::still_cold(const KernelSignature& kernel, double hot_us) const {
-  const KernelBytes bytes = bytes_of(kernel, threads);
-  const auto weights = static_cast<double>(bytes.weights);
-  // What of the weights' part is really paid: nothing where they leave the cache by themselves in hot runs already, and
-  // little where there is much to compute while they are fetched ahead.
-  double paid = weights;
-  if (kernel.type == "Convolution" && has_window(kernel) && weights > 0) {
-    const double first = std::log2(kFirstStreamed * l3_bytes), all = std::log2(kAllStreamed * l3_bytes);
-    paid *= 1.0 - std::clamp((std::log2(weights) - first) / (all - first), 0.0, 1.0);
-    paid *= std::min(1.0, weights / (kHiddenBytesPerUs * std::max(hot_us, 0.1)));
-  }
-  const double activations =
-      kOutput * static_cast<double>(kernel.output_bytes) + kScratch * static_cast<double>(bytes.scratch);
-  if (weights + activations <= 0) return 0;
-  return (paid + kActivations * activations) / (weights + activations);
+double CostModel::still_cold(const KernelSignature& kernel, bool reads_input) const {
+  if (reads_input) return kInput;
+  if (has_window(kernel)) return kWindowed;
+  const auto weights = static_cast<double>(kernel.weight_bytes);
+  const double outputs = kOutput * static_cast<double>(kernel.output_bytes);
+  return weights + outputs > 0 ? (weights + kActivations * outputs) / (weights + outputs) : 0;
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {
-  return static_cast<double>(bytes_of(kernel, threads).weights) +
-         kFreshOutputs * static_cast<double>(kernel.output_bytes);
+  return weight_bytes(kernel, threads) + kFreshOutputs * static_cast<double>(kernel.output_bytes);
 }
 
 double CostModel::latency_us(const PlanSums& sums) const {

@@ -46,8 +46,9 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    const double extra =
-        (cost.cold_us - cost.hot_us) * model.still_cold(kernel.signature, cost.hot_us) + model.cold_kernel_extra_us;
+    const bool reads_input = &kernel == plan.kernels.data();
+    const double share = model.still_cold(kernel.signature, reads_input);
+    const double extra = (cost.cold_us - cost.hot_us) * share + model.cold_kernel_extra_us;
     prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
     still_cold.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;

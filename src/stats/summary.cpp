@@ -51,7 +51,8 @@ double median_standard_error(const Summary& summary) noexcept {
 
 double expected_us(const Summary& summary) noexcept {
   if (!(summary.mean_us > 0) || !std::isfinite(summary.mean_us)) return summary.median_us;
-  return std::clamp(summary.mean_us, (1 - kMostSkew) * summary.median_us, (1 + kMostSkew) * summary.median_us);
+  const double most = std::min(kMostSkew * summary.median_us, kMostSkewUs);
+  return std::clamp(summary.mean_us, summary.median_us - most, summary.median_us + most);
 }
 
 bool may_stop(const Summary& summary, const StopRule& rule) noexcept {

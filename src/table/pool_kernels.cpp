@@ -26,8 +26,10 @@ std::vector<std::string> words(const std::string& flags) {
 /// mmt::expected_us of the summary "@" of a row, in SQL.
 std::string expected_sql(const std::string& row) {
   const std::string mean = row + ".@_mean_us", median = row + ".@_median_us";
-  return "(CASE WHEN " + mean + " > 0 THEN MAX(" + std::to_string(1 - kMostSkew) + " * " + median + ", MIN(" +
-         std::to_string(1 + kMostSkew) + " * " + median + ", " + mean + ")) ELSE " + median + " END)";
+  const std::string most =
+      "MIN(" + std::to_string(kMostSkew) + " * " + median + ", " + std::to_string(kMostSkewUs) + ")";
+  return "(CASE WHEN " + mean + " > 0 THEN MAX(" + median + " - " + most + ", MIN(" + median + " + " + most + ", " +
+         mean + ")) ELSE " + median + " END)";
 }
 
 /// The sources of one kernel under one configuration, on their way to one row.

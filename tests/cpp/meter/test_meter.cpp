@@ -80,12 +80,26 @@ TEST(Meter, DriftNoiseOutliersAndStealAreRemoved) {
   EXPECT_NEAR(*low, 1.0, 0.06);
 }
 
+TEST(Meter, RunsCountAsHotOnceTheDataHasSettled) {
+  Bench bench;
+  add_a_dozen(bench);
+  for (int i = 0; i < 12; ++i) bench.engine.model("m" + std::to_string(i)).settling = 1.4;
+  bench.run();
+  for (int i = 0; i < 12; ++i) {
+    const double us = 100.0 * (i + 1);
+    const ModelProfile& profile = bench.profile("m" + std::to_string(i));
+    expect_near_share(profile.hot.median_us, us + 12, 0.001);
+    expect_near_share(profile.kernels[0].hot.median_us, us, 0.001);
+    expect_near_share(profile.cold.median_us, 1.5 * us + 14, 0.001);
+  }
+}
+
 TEST(Meter, AStepInSpeedDoesNotSplitTheTable) {
   Bench bench;
   add_a_dozen(bench);
   // Half of the models need many more rounds and are finished after the machine became 30 % slower.
   for (int i = 6; i < 12; ++i) bench.engine.model("m" + std::to_string(i)).noise = 0.03;
-  bench.engine.set_drift([](double s) { return s > 0.6 ? 1.3 : 1.0; });
+  bench.engine.set_drift([](double s) { return s > 1.0 ? 1.3 : 1.0; });
   const MeterResult result = bench.run();
   EXPECT_GT(result.wall_s, 1.0);
   for (int i = 0; i < 12; ++i) {

@@ -46,6 +46,7 @@ struct FakeModel {
   double mflops = 0;
   double run_overhead_us = 2;             ///< Part of every run beside its kernels.
   double kernel_overhead_us = 0.1;        ///< Per kernel, only in profiled runs, outside of the kernels' own times.
+  double settling = 1;                    ///< Times the hot time: what the three runs after a cold one take.
   double fill_us = 1;                     ///< Untimed work before each run.
   double open_us = 100;                   ///< What opening takes.
   double noise = 0;                       ///< Standard deviation of the logarithm of each kernel's time.
@@ -203,6 +204,8 @@ class FakeEngine::FakeSession final : public Session {
         engine_.fail(model, *model.run_failure, path_);
       }
       const bool cold = engine_.last_session_ != this;
+      since_cold_ = cold ? 0 : since_cold_ + 1;
+      const double warm = since_cold_ <= 3 ? model.settling : 1;
       engine_.last_session_ = this;
       ++runs_;
       ++engine_.runs;
@@ -210,7 +213,7 @@ class FakeEngine::FakeSession final : public Session {
       samples.overhead_us += model.fill_us;
       double total = engine_.noisy(model.run_overhead_us, model.noise);
       for (const FakeKernel& kernel : model.kernels) {
-        const double us = engine_.noisy(cold ? kernel.cold_us : kernel.hot_us, model.noise);
+        const double us = engine_.noisy(cold ? kernel.cold_us : warm * kernel.hot_us, model.noise);
         total += us;
         if (request.profile) {
           samples.kernel_us.push_back(static_cast<float>(us));
@@ -241,7 +244,7 @@ class FakeEngine::FakeSession final : public Session {
   std::string path_;
   SessionDesc desc_;
   long generation_;
-  long runs_ = 0;
+  long runs_ = 0, since_cold_ = 0;
 };
 
 inline std::unique_ptr<Session> FakeEngine::open(const std::string& path, const OpenOptions& options) {
