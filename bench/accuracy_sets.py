@@ -22,7 +22,7 @@ class ModelSet:
     they are first asked for.
 
     `group`: the row of the table of targets that the set belongs to. `aged`: the operators stay as they were metered in
-    an earlier run, and are not visited beside the models.
+    an earlier run, and are not visited beside the models. `rounds`: of whole models; fewer where one takes long.
     """
 
     name: str
@@ -33,6 +33,7 @@ class ModelSet:
     dtype: Any = "float32"
     threads: int = 1
     calibrated: bool = False
+    rounds: int = 24
     aged: bool = False
 
     @cached_property
@@ -112,14 +113,15 @@ def all_sets(seed: int) -> list[ModelSet]:
     def variants(name: str, count: int) -> Callable[[], Models]:
         return lambda: sampled(name, count, seed)
 
-    sets = [
-        ModelSet(name, "spaces", from_yaml(name), variants(name, count), SHAPE, calibrated=True)
-        for name, count in (("resnet", 24), ("mobilenetv3", 40))
-    ]
     examples = ("resnet", "mobilenetv3")
+    rounds = {"resnet": 12, "mobilenetv3": 24}
+    sets = [
+        ModelSet(name, "spaces", from_yaml(name), variants(name, count), SHAPE, calibrated=True, rounds=rounds[name])
+        for name, count in zip(examples, (24, 40), strict=True)
+    ]
     for name in examples:
         sets += [
-            ModelSet(f"{name} as {level}s", "levels", from_scan(level), variants(name, 8), SHAPE)
+            ModelSet(f"{name} as {level}s", "levels", from_scan(level), variants(name, 8), SHAPE, rounds=rounds[name])
             for level in ("block", "group", "layer")
         ]
     for family, members in zoo.items():
@@ -127,8 +129,9 @@ def all_sets(seed: int) -> list[ModelSet]:
     sets += [sizes_set("residual", zoo["residual"][0]), sizes_set("inverted", zoo["inverted"][1])]
     for name in examples:
         few = variants(name, 8)
-        sets.append(ModelSet(f"{name} two threads", "threads", from_yaml(name), few, SHAPE, threads=2))
-        sets.append(ModelSet(f"{name} aged table", "aged", from_yaml(name), few, SHAPE, aged=True))
+        mine = {"rounds": rounds[name]}
+        sets.append(ModelSet(f"{name} two threads", "threads", from_yaml(name), few, SHAPE, threads=2, **mine))
+        sets.append(ModelSet(f"{name} aged table", "aged", from_yaml(name), few, SHAPE, aged=True, **mine))
     return sets
 
 

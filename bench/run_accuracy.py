@@ -38,7 +38,7 @@ def run_set(one: ModelSet, most: int, rounds: int, seed: int) -> dict[str, Any]:
     folder = one.prepare()
     metered = None
     if not one.aged or not (folder / "latency.jsonl").exists():
-        metered = meter_ops(folder, times=100, threads=one.threads, budget="150s", again=True)
+        metered = meter_ops(folder, times=100, threads=one.threads, budget="60s", again=True)
     age_s = time.time() - (folder / "latency.jsonl").stat().st_mtime
     report = validate(
         folder,
@@ -88,7 +88,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--sets", nargs="*", default=[], help="groups or names of sets; all by default")
     arguments.add_argument("--models", type=int, default=0, help="at most so many models per set")
-    arguments.add_argument("--rounds", type=int, default=12)
+    arguments.add_argument("--rounds", type=int, default=0, help="0: as each set says")
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     chosen = [one for one in all_sets(options.seed) if not options.sets or {one.name, one.group} & set(options.sets)]
@@ -98,7 +98,7 @@ def main() -> int:
     results = {name: result for name, result in results.items() if "group" in result}
     RESULTS.parent.mkdir(exist_ok=True)
     for one in chosen:
-        results[one.name] = run_set(one, options.models, options.rounds, options.seed)
+        results[one.name] = run_set(one, options.models, options.rounds or one.rounds, options.seed)
         # After each set: an interrupted run keeps what it has.
         temporary = RESULTS.with_suffix(".part")
         temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
