@@ -191,7 +191,7 @@ def metering() -> Lines:
                 rows = tables.classic_table("mobilenetv3", folder, latency_ms=fixed)
                 found[way].append(np.array([tables.classic_latency(model, rows, SHAPE) for model in models]))
             else:
-                report = _metered(folder, "60s", **({} if way == "full" else {"times": 30}))
+                report = _metered(folder, "60s", **({} if way == "full" else {"times": 12}))
                 took[way].append(report.wall_s)
                 found[way].append(_latencies(models, folder))
                 if way == "full":
@@ -203,7 +203,7 @@ def metering() -> Lines:
     shares = [100 * one.engine_share for one in reports]
     lines = []
     for way, title in (("full", f"{report.measured} models of {len(plain)} operators, at most 100 samples each"),
-                       ("short", "the same operators, at most 30 samples each")):  # fmt: skip
+                       ("short", "the same operators, at most 12 samples each")):  # fmt: skip
         right = statistics.mean(errors[way]) <= statistics.mean(errors["classic"])
         lines.append(line(f"{title}, --budget 60s", took[way], "s", classic=took["classic"], least_ratio=3,
                           target="60 s, as right as classic", met=max(took[way]) <= 61 and right,
