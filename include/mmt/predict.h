@@ -50,7 +50,7 @@ struct CostModel {
   /// log2 of bytes and the cold share there, rising, as the table's chains of operators told (mmt/cache_curve.h).
   std::vector<std::pair<double, double>> points;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
-  double model_share = 0.02;
+  double model_share = 0.025;
   /// Share of an estimated kernel's time that its interval spans to each side.
   double estimate_share = 0.5;
 
