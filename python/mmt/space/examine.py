@@ -24,12 +24,12 @@ __all__ = ["ClassSummary", "Examination", "build_operator", "examine", "summary"
 # (cold and hot, plain and per kernel, both conversion contexts).
 _FLOPS_PER_S = 20e9
 _RUN_OVERHEAD_S = 30e-6
-_RUNS_PER_TIME = 12
+_RUNS_PER_TIME = 28
 _FEWEST_TIMES = 8
-# With a table: wall time of a metering run per plain visit (one cold run, two hot ones) of its operators; with their
-# profiled visits, the runs that make others cold, chains and warm-up. Measured: 2.9 (MobileNetV3), 5.2 (ResNet-18).
-_VISITS_PER_SAMPLE = 4.0
-_RUNS_PER_VISIT = 3
+# With a table: wall time of a metering run per plain visit (one cold run, three that settle, three hot ones) of its
+# operators; with their profiled visits, the runs that make others cold, chains and warm-up. Measured: 2.7 to 4.4.
+_VISITS_PER_SAMPLE = 3.5
+_RUNS_PER_VISIT = 7
 _PREDICTED = 60  # Of more operators that the table lacks only every n-th is predicted.
 _FLOP_SAMPLES = 500  # Counting is slow; of larger spaces only every n-th operator is counted.
 
