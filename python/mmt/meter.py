@@ -37,8 +37,8 @@ Progress = Callable[[dict[str, Any]], None]
 _ENGINE_OPTIONS = ("backend", "precision", "memory", "power", "cpus")
 _DURATIONS = {"budget": "budget_s", "cooldown": "cooldown_s"}
 _METER_OPTIONS = ("min_times", "target_ci", "hot_runs", "settling_runs", "seed", "max_steal", "max_retries",
-                  "batch_memory_mib", "share_kernels", "reference", "evict_bytes", "device", "only", "again", "retry_failed",
-                  "max_celsius")
+                  "batch_memory_mib", "share_kernels", "reference", "evict_bytes", "device", "only", "again",
+                  "retry_failed", "max_celsius")
 
 
 @dataclass(frozen=True)
