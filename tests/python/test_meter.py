@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,15 @@ def test_a_folder_becomes_a_table_and_a_second_call_adds_nothing(fresh: Path) ->
     assert len(read_journal(fresh)) == 6
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Programs that a shell starts in the background ignore the signal, and so do their children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_keeps_what_is_finished(fresh: Path) -> None:
     def stop_soon(state: dict[str, Any]) -> None:
         signal.raise_signal(signal.SIGINT)
