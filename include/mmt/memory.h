@@ -51,12 +51,8 @@ struct NodeSize {
   double session_mib = -1;       ///< Of the operator's own session, measured; -1: not measured.
 };
 
-/// Bytes of one kernel as the engine runs it.
-struct KernelBytes {
-  std::int64_t weights = 0;  ///< In the form that stays in memory: Winograd's is several times the file's.
-  std::int64_t scratch = 0;  ///< Taken while it runs.
-};
-KernelBytes kernel_bytes(const KernelSignature& kernel, int threads);
+/// Bytes of a kernel's weights in the form that stays in memory: Winograd's is several times the file's.
+std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads);
 
 /// Memory of the model that `plan` was composed for from `trace` (mmt/plan.h).
 ///

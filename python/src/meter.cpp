@@ -153,6 +153,7 @@ void bind_meter(nb::module_& m) {
   option(options, "target_ci", &mmt::MeterOptions::target_ci);
   option(options, "hot_runs", &mmt::MeterOptions::hot_runs);
   option(options, "settling_runs", &mmt::MeterOptions::settling_runs);
+  options.def_prop_ro("runs_per_visit", [](const mmt::FolderOptions& o) { return o.meter.runs_per_visit(); });
   option(options, "seed", &mmt::MeterOptions::seed);
   option(options, "max_steal", &mmt::MeterOptions::max_steal);
   option(options, "max_retries", &mmt::MeterOptions::max_retries);

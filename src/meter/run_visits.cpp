@@ -132,9 +132,10 @@ void Run::record(ItemState& state, Part part, const RunSamples& samples) {
     // Sums of the kernels' own times: the callbacks between them are no part of them.
     const std::size_t kernels = state.plan.kernels.size();
     for (std::size_t run = 0; run < runs_us.size(); ++run) {
+      if (!counts(run)) continue;
       const float* row = samples.kernel_us.data() + run * kernels;
       runs_us[run] = std::accumulate(row, row + kernels, 0.0);
-      for (std::size_t k = 0; k < kernels && counts(run); ++k) {
+      for (std::size_t k = 0; k < kernels; ++k) {
         (run == 0 ? state.cold : state.hot)[k].push_back({row[k], column, round_});
         if (state.keys[k] < 0) continue;
         SharedKernel& shared = pool_[state.keys[k]];

@@ -247,15 +247,12 @@ Needs needs_of(const KernelText& kernel, const Traits& traits) {
 
 namespace mmt {
 
-KernelBytes kernel_bytes(const KernelSignature& kernel, int threads) {
+std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads) {
   memory::Traits traits;
   traits.threads = std::max(threads, 1);
   const auto text = memory::KernelText::parse(kernel.type, kernel.attributes, kernel.text, kernel.weight_bytes);
   const memory::Needs needs = memory::needs_of(text, traits);
-  KernelBytes bytes;
-  bytes.weights = std::max(kernel.weight_bytes, std::accumulate(needs.kept.begin(), needs.kept.end(), std::int64_t{0}));
-  bytes.scratch = std::accumulate(needs.scratch.begin(), needs.scratch.end(), std::int64_t{0});
-  return bytes;
+  return std::max(kernel.weight_bytes, std::accumulate(needs.kept.begin(), needs.kept.end(), std::int64_t{0}));
 }
 
 }  // namespace mmt

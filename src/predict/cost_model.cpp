@@ -25,16 +25,16 @@ constexpr double kFirstCold = 1.0 / 10, kFullyCold = 2.0 / 3, kColdestShare = 0.
 // That is worth as much as chains over this much cold time.
 constexpr double kPriorUs = 1000;
 
-/// Bytes of a kernel's weights in the form that the engine keeps, remembered for kernels that come again and again.
+/// kept_weight_bytes(), remembered for kernels that come again and again.
 double weight_bytes(const KernelSignature& kernel, int threads) {
   constexpr std::size_t kMostRemembered = 1 << 16;
   thread_local std::unordered_map<std::string, std::int64_t> remembered;
   thread_local int remembered_threads = 0;
-  if (kernel.key.empty()) return static_cast<double>(kernel_bytes(kernel, threads).weights);
+  if (kernel.key.empty()) return static_cast<double>(kept_weight_bytes(kernel, threads));
   if (remembered_threads != threads || remembered.size() > kMostRemembered) remembered.clear();
   remembered_threads = threads;
   const auto [place, fresh] = remembered.try_emplace(kernel.key);
-  if (fresh) place->second = kernel_bytes(kernel, threads).weights;
+  if (fresh) place->second = kept_weight_bytes(kernel, threads);
   return static_cast<double>(std::max(place->second, kernel.weight_bytes));
 }
 

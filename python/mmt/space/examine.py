@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmt._core import space as core
+from mmt._core.meter import FolderOptions
 from mmt.space.drops import Dropped, DropReport
 from mmt.space.imports import beside
 from mmt.space.resolve import ResolvedOperator, ResolvedSpace
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassSummary", "Examination", "build_operator", "examine", "summary"]
 
-# The estimate of the metering time: what a small server core does, and how often a kernel runs at most per sample
-# (cold and hot, plain and per kernel, both conversion contexts).
+# The estimate of the metering time: what a small server core does, and how often a kernel is visited at most per sample
+# (plain and per kernel, both conversion contexts).
 _FLOPS_PER_S = 20e9
 _RUN_OVERHEAD_S = 30e-6
-_RUNS_PER_TIME = 28
-_FEWEST_TIMES = 8
-# With a table: wall time of a metering run per plain visit (one cold run, three that settle, three hot ones) of its
-# operators; with their profiled visits, the runs that make others cold, chains and warm-up. Measured: 2.7 to 4.4.
+_MOST_VISITS_PER_SAMPLE = 4
+_FEWEST_TIMES = FolderOptions().min_times
+_RUNS_PER_VISIT = FolderOptions().runs_per_visit
+# With a table: wall time of a metering run per plain visit of its operators; with their profiled visits, the runs that
+# make others cold, chains and warm-up. Measured: 2.7 to 4.4.
 _VISITS_PER_SAMPLE = 3.5
-_RUNS_PER_VISIT = 7
 _PREDICTED = 60  # Of more operators that the table lacks only every n-th is predicted.
 _FLOP_SAMPLES = 500  # Counting is slow; of larger spaces only every n-th operator is counted.
 
@@ -202,7 +203,8 @@ class _Cost:
         if not self._counted:
             return None
         run_s = self.gflops(operators) * 1e9 / _FLOPS_PER_S + operators * _RUN_OVERHEAD_S
-        return min(_FEWEST_TIMES, times) * _RUNS_PER_TIME * run_s, times * _RUNS_PER_TIME * run_s
+        sample_s = _MOST_VISITS_PER_SAMPLE * _RUNS_PER_VISIT * run_s
+        return min(_FEWEST_TIMES, times) * sample_s, times * sample_s
 
 
 class _Unmeasured:
