@@ -174,7 +174,8 @@ class Engine {
   /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants
   /// undisturbed times then sleeps while they are made, instead of waking up for every answer.
   virtual bool runs_apart() const { return false; }
-  /// Resident and peak memory of the process that runs the models, in MiB; 0 where unreadable.
+  /// Resident memory of the process that runs the models, and its peak since either was asked for last, in MiB; 0 where
+  /// unreadable.
   virtual double resident_mib() { return 0; }
   virtual double peak_resident_mib() { return 0; }
 

@@ -21,6 +21,8 @@ struct MemoryEstimate {
   double weights_mib = 0;  ///< Weights in the form in which the kernels want them.
   /// One pool for activations and the kernels' scratch, as large as its fullest moment needs.
   double activations_mib = 0;
+  /// The most that weights and copies that rearrange them take while the model is loaded; -1: not known.
+  double loading_mib = -1;
   /// What the operators' own sessions took beyond what follows from their kernels, added up. A measure of trust: small
   /// where the engine's rules are known.
   double unexplained_mib = 0;

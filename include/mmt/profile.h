@@ -38,6 +38,7 @@ struct ModelProfile {
   std::vector<PortDesc> inputs, outputs;
   double memory_mib = 0;    ///< Session memory, the engine's figure.
   double resident_mib = 0;  ///< Growth of the worker's resident memory from opening and first run.
+  double peak_mib = 0;      ///< The same of its peak, which loading may reach.
   double mflops = 0;
   std::int64_t file_bytes = 0;
   std::string file_sha256;  ///< Of the `.mnn`: a changed file is measured again.

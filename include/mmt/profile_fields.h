@@ -101,6 +101,7 @@ struct FieldList<ModelProfile> {
       Field{"hot", "", "whole run, right after a run of the same model", &ModelProfile::hot},
       Field{"memory_mib", "MiB", "session memory, the engine's figure", &ModelProfile::memory_mib},
       Field{"resident_mib", "MiB", "growth of the process by opening and first run", &ModelProfile::resident_mib},
+      Field{"peak_mib", "MiB", "growth of the process's peak by opening and first run", &ModelProfile::peak_mib},
       Field{"mflops", "MFLOP", "the engine's estimate of the work", &ModelProfile::mflops},
       Field{"file_bytes", "bytes", "size of the model file", &ModelProfile::file_bytes},
       Field{"file_sha256", "", "hash of the model file", &ModelProfile::file_sha256},

@@ -43,7 +43,7 @@ struct ContextRow {
   std::vector<int> ports;
   std::vector<std::string> tensors;  ///< Of each kernel: PlannedKernel::tensors.
   std::vector<PortDesc> inputs, outputs;
-  double memory_mib = 0, resident_mib = 0, mflops = 0;
+  double memory_mib = 0, resident_mib = 0, peak_mib = 0, mflops = 0;
   std::int64_t file_bytes = 0, weight_bytes = 0;
   std::string flags;
 };

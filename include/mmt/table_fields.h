@@ -76,6 +76,7 @@ struct FieldList<ContextRow> {
       Field{"inputs", "", "ports", &ContextRow::inputs}, Field{"outputs", "", "ports", &ContextRow::outputs},
       Field{"memory_mib", "MiB", "session memory, the engine's figure", &ContextRow::memory_mib},
       Field{"resident_mib", "MiB", "growth of the process by opening and first run", &ContextRow::resident_mib},
+      Field{"peak_mib", "MiB", "growth of the process's peak by opening and first run", &ContextRow::peak_mib},
       Field{"mflops", "MFLOP", "the engine's estimate of the work", &ContextRow::mflops},
       Field{"file_bytes", "bytes", "size of the model file", &ContextRow::file_bytes},
       Field{"weight_bytes", "bytes", "constants of the model", &ContextRow::weight_bytes},

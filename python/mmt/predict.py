@@ -77,6 +77,14 @@ class Prediction:
         return self.memory_mib + self._size["file_bytes"] / 2**20
 
     @property
+    def peak_mib(self) -> float:
+        """The same growth at its peak, which may be while large weights are rearranged at loading; NaN where that is
+        not known (model files and exact predictions)."""
+        if not self.memory["known"] or self.memory["loading_mib"] < 0:
+            return math.nan
+        return self._size["file_bytes"] / 2**20 + max(self.memory["session_mib"], self.memory["loading_mib"])
+
+    @property
     def size_mb(self) -> float:
         """Size of the converted `.mnn` file in MB (10⁶ bytes)."""
         return self._size["file_bytes"] / 1e6
@@ -129,6 +137,7 @@ class Prediction:
             "memory_mib": self.memory["session_mib"] if self.memory["known"] else None,
             "memory": self.memory,
             "resident_mib": self.resident_mib if self.memory["known"] else None,
+            "peak_mib": None if math.isnan(self.peak_mib) else self.peak_mib,
             "mflops": self.result.mflops,
             "nodes": self.nodes,
             "kernels": self.kernels,

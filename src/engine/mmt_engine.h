@@ -101,7 +101,7 @@ typedef struct mmt_engine_plugin_api {
   int (*compute)(mmt_engine_session* session, const mmt_engine_array* inputs, size_t input_count,
                  mmt_engine_array* outputs, size_t output_count, mmt_engine_error* error);
 
-  /* Resident and peak resident memory of this process in MiB, 0 where unreadable. */
+  /* Resident memory of this process in MiB, and its peak since the last call; 0 where unreadable. */
   int (*memory)(mmt_engine* engine, double* resident_mib, double* peak_mib, mmt_engine_error* error);
 } mmt_engine_plugin_api;
 

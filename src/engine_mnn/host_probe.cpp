@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -89,12 +90,18 @@ void pin_to(const std::vector<int>& cpus) {
 
 ProcessMemory process_memory() {
   ProcessMemory memory;
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#elif defined(M_PURGE)
+  mallopt(M_PURGE, 0);  // bionic
+#endif
   std::ifstream status("/proc/self/status");
   std::string line;
   while (std::getline(status, line)) {
     if (line.rfind("VmRSS:", 0) == 0) memory.resident_mib = std::strtod(line.c_str() + 6, nullptr) / 1024;
     if (line.rfind("VmHWM:", 0) == 0) memory.peak_mib = std::strtod(line.c_str() + 6, nullptr) / 1024;
   }
+  std::ofstream("/proc/self/clear_refs") << "5";  // The peak begins anew.
   return memory;
 }
 

@@ -59,7 +59,7 @@ struct ItemState {
   int crashes = 0;
   bool failed = false;         ///< Given up: never opened again.
   double cost_us[2] = {0, 0};  ///< Wall time per run, by part.
-  double memory_mib = 0, resident_mib = 0, mflops = 0;
+  double memory_mib = 0, resident_mib = 0, peak_mib = 0, mflops = 0;
   std::int64_t bytes_touched = 0;    ///< By one run, roughly.
   std::int64_t touched_before = -1;  ///< What all models had touched when this one last ran.
   int rounds = 0, last_round = -1;

@@ -81,6 +81,7 @@ ModelProfile make_profile(const ItemState& state, const ProfileContext& context,
   profile.weight_bytes = state.plan.weight_bytes;
   profile.memory_mib = state.memory_mib;
   profile.resident_mib = state.resident_mib;
+  profile.peak_mib = state.peak_mib;
   profile.mflops = state.mflops;
   profile.rounds = state.rounds;
   profile.reference_us = reference_in(state.columns, context.reference);

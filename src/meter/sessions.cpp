@@ -83,7 +83,11 @@ Outcome Sessions::open(ItemState& state) {
     finish(samples, outcome);
     if (!outcome.ok()) return outcome;
     if (refusal) throw *refusal;
-    if (!state.planned) state.resident_mib = std::max(0.0, engine_.resident_mib() - resident_before);
+    if (!state.planned) {
+      // The peak first: asking begins it anew.
+      state.peak_mib = std::max(0.0, engine_.peak_resident_mib() - resident_before);
+      state.resident_mib = std::max(0.0, engine_.resident_mib() - resident_before);
+    }
     state.planned = true;
     return {};
   } catch (const Error& error) {

@@ -48,11 +48,13 @@ Account account_for(const Flow& flow, const Traits& traits) {
     held[static_cast<std::size_t>(number)] =
         pool.take(tensor.shape.bytes(traits.pack), tensor.origin == Origin::kInput);
   };
+  std::int64_t loading = 0;
   for (const Step& step : flow.steps) {
     const Needs needs = needs_of(step.kernel, traits);
     for (const std::int64_t bytes : needs.kept) heap.take(bytes);
     std::vector<WeightHeap::Handle> preparing;
     for (const std::int64_t bytes : needs.preparing) preparing.push_back(heap.take(bytes));
+    if (!needs.kept.empty()) loading = std::max(loading, heap.bytes() + needs.outside);
     for (const WeightHeap::Handle piece : preparing) heap.give_back(piece);
     for (const int read : step.reads) hold(read);
     for (const int written : step.writes) hold(written);
@@ -67,7 +69,7 @@ Account account_for(const Flow& flow, const Traits& traits) {
       held[number].reset();
     }
   }
-  return {heap.bytes(), pool.bytes()};
+  return {heap.bytes(), pool.bytes(), loading};
 }
 
 std::vector<std::vector<std::int64_t>> weight_steps(const Flow& flow, const Traits& traits) {

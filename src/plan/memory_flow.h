@@ -36,6 +36,7 @@ struct Flow {
 
 struct Account {
   std::int64_t weights = 0, activations = 0;
+  std::int64_t loading = 0;  ///< The most that weights and what rearranges them take while the model is loaded.
   std::int64_t bytes() const { return weights + activations; }
 };
 

@@ -134,6 +134,7 @@ Needs depthwise(const Convolution& c, const Traits& t) {
   const std::int64_t channels = rounded(c.out, t.pack);
   return {{channels * c.kernel_x * c.kernel_y * kFloat, channels * kFloat},
           {},
+          0,
           {workers * width * height * t.pack * kFloat}};
 }
 
@@ -141,7 +142,7 @@ Needs convolution(const Convolution& c, const Traits& t) {
   const std::int64_t bias = rounded(c.out, t.pack) * kFloat;
   const std::int64_t rows = rounded(c.out, t.rows);
   if (c.is_pointwise()) {
-    Needs needs{{bias, rows * c.in * kFloat}, {}, {}};
+    Needs needs{{bias, rows * c.in * kFloat}, {}, 0, {}};
     const std::int64_t pixels = c.out_h * c.out_w * c.batch;
     const bool by_pixels = pixels > 8LL * t.tile * t.threads && pixels > divided(c.out, t.pack);
     for (int thread = 0; thread < t.threads; ++thread) {
@@ -156,6 +157,7 @@ Needs convolution(const Convolution& c, const Traits& t) {
     return {
         {bias, points * rows * c.in * kFloat},
         {},
+        points * rows * c.in * kFloat,
         {t.threads * t.tile * (in + out) * t.pack * points * kFloat, t.threads * alpha * t.tile * in * t.pack * kFloat,
          t.threads * (1 + in * t.tile) * points * t.pack * kFloat}};
   }
@@ -163,6 +165,7 @@ Needs convolution(const Convolution& c, const Traits& t) {
   constexpr std::int64_t kPointerBytes = 24;  // Of every row of the image that a tile touches, per tap.
   return {{bias, rows * taps * kFloat},
           {c.out * taps * kFloat},
+          0,
           {t.threads * taps * t.tile * kFloat, t.threads * c.kernel_x * c.kernel_y *
                                                    (divided(t.tile, std::max<std::int64_t>(c.out_w, 1)) + 1) *
                                                    kPointerBytes}};

@@ -42,7 +42,8 @@ struct KernelText {
 struct Needs {
   std::vector<std::int64_t> kept;       ///< Stay for the session's life: weights as the kernel wants them.
   std::vector<std::int64_t> preparing;  ///< Taken after those from the same heap, and given back at once.
-  std::vector<std::int64_t> scratch;    ///< Taken together from the activations' pool while the kernel runs.
+  std::int64_t outside = 0;  ///< Taken beside that heap while the kernel is prepared: a second copy of its weights.
+  std::vector<std::int64_t> scratch;  ///< Taken together from the activations' pool while the kernel runs.
 };
 
 Needs needs_of(const KernelText& kernel, const Traits& traits);

@@ -105,6 +105,7 @@ void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row,
     context.hot = profile.hot;
     context.memory_mib = profile.memory_mib;
     context.resident_mib = profile.resident_mib;
+    context.peak_mib = profile.peak_mib;
     context.mflops = profile.mflops;
     context.file_bytes = profile.file_bytes;
     context.weight_bytes = profile.weight_bytes;
