@@ -23,6 +23,8 @@ struct MemoryEstimate {
   double activations_mib = 0;
   /// The most that weights and copies that rearrange them take while the model is loaded; -1: not known.
   double loading_mib = -1;
+  /// Freed after loading, but not returned to the system by the process (as glibc does it); -1: not known.
+  double holes_mib = -1;
   /// What the operators' own sessions took beyond what follows from their kernels, added up. A measure of trust: small
   /// where the engine's rules are known.
   double unexplained_mib = 0;

@@ -73,16 +73,18 @@ class Prediction:
 
     @property
     def resident_mib(self) -> float:
-        """Growth of a process that loads and runs the model: the file's image and the session; NaN where not known."""
-        return self.memory_mib + self._size["file_bytes"] / 2**20
+        """Growth of a process that loads and runs the model: the file's image, the session, and what the C library
+        keeps of the memory that loading freed (`memory["holes_mib"]`); NaN where not known."""
+        return self.memory_mib + max(0.0, self.memory["holes_mib"]) + self._size["file_bytes"] / 2**20
 
     @property
     def peak_mib(self) -> float:
-        """The same growth at its peak, which may be while large weights are rearranged at loading; NaN where that is
-        not known (model files and exact predictions)."""
+        """The same growth at its peak, which may be before the first run: the file is copied once while it is read, and
+        weights while they are rearranged. NaN where that is not known (model files and exact predictions)."""
         if not self.memory["known"] or self.memory["loading_mib"] < 0:
             return math.nan
-        return self._size["file_bytes"] / 2**20 + max(self.memory["session_mib"], self.memory["loading_mib"])
+        file_mib = self._size["file_bytes"] / 2**20
+        return max(self.resident_mib, file_mib + max(self.memory["loading_mib"], file_mib))
 
     @property
     def size_mb(self) -> float:

@@ -87,7 +87,8 @@ def sizes_line(prediction: Prediction) -> str:
     text += f", {memory['session_mib']:.2f} MiB session memory"
     if prediction.how == "exact":
         return text
-    return f"{text} ({memory['weights_mib']:.2f} weights, {memory['activations_mib']:.2f} activations)"
+    text += f" ({memory['weights_mib']:.2f} weights, {memory['activations_mib']:.2f} activations)"
+    return f"{text}, {prediction.resident_mib:.1f} MiB resident, {prediction.peak_mib:.1f} at the peak"
 
 
 def _sizes_errors_line(what: str, errors: dict[str, float]) -> str:

@@ -93,6 +93,7 @@ nb::dict memory_row(const Result& result, mmt::LatencyTable& table) {
   row["weights_mib"] = estimate.weights_mib;
   row["activations_mib"] = estimate.activations_mib;
   row["loading_mib"] = estimate.loading_mib;
+  row["holes_mib"] = estimate.holes_mib;
   row["unexplained_mib"] = estimate.unexplained_mib;
   return row;
 }

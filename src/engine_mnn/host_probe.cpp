@@ -88,13 +88,17 @@ void pin_to(const std::vector<int>& cpus) {
                                                  "); see nproc and taskset -p $$");
 }
 
-ProcessMemory process_memory() {
-  ProcessMemory memory;
+void return_freed_memory() {
 #if defined(__GLIBC__)
   malloc_trim(0);
 #elif defined(M_PURGE)
   mallopt(M_PURGE, 0);  // bionic
 #endif
+}
+
+ProcessMemory process_memory() {
+  ProcessMemory memory;
+  return_freed_memory();
   std::ifstream status("/proc/self/status");
   std::string line;
   while (std::getline(status, line)) {

@@ -47,6 +47,8 @@ struct ProcessMemory {
   double resident_mib = 0;  ///< 0 where unreadable.
   double peak_mib = 0;
 };
+/// Gives memory that was freed back to the system, as far as the C library can be told to.
+void return_freed_memory();
 /// Gives memory that was freed back to the system first, so that what one model takes does not hide in what another
 /// left. The peak is that since the last call, where the system can begin it anew (Linux; else that of the process).
 ProcessMemory process_memory();

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine_mnn/host_probe.h"
 #include "mmt/error.h"
 
 namespace mmt::mnn {
@@ -135,6 +136,8 @@ Model Model::from_file(const std::string& path, const EngineConfig& config, cons
   Model model(MNN::Interpreter::createFromFile(path.c_str()), path);
   if (model.interpreter_ == nullptr)
     throw Error(ErrorCode::kEngine, path + ": MNN cannot load this file; it is damaged, or no .mnn model");
+  // The file was read in small pieces. Whether they go back by themselves is chance, and the peak would tell of that.
+  return_freed_memory();
   model.start(config, inputs, runtime);
   return model;
 }

@@ -65,6 +65,7 @@ class ModelFlow {
     result.weight_steps = memory::weight_steps(flow_, traits);
     result.activations_mib = mib(account.activations);
     result.loading_mib = mib(account.loading);
+    result.holes_mib = mib(account.holes);
     std::map<const ContextRow*, double> beyond;
     for (const ContextRow* context : used_) {
       const auto [it, fresh] = beyond.try_emplace(context, 0.0);
@@ -289,6 +290,7 @@ MemoryEstimate explain_memory(const ContextRow& context, LatencyTable& table) {
   result.weights_mib = mib(account.weights);
   result.activations_mib = mib(account.activations);
   result.loading_mib = mib(account.loading);
+  result.holes_mib = mib(account.holes);
   result.unexplained_mib = context.memory_mib - mib(account.bytes());
   result.session_mib = mib(account.bytes());
   return result;

@@ -49,12 +49,21 @@ Account account_for(const Flow& flow, const Traits& traits) {
         pool.take(tensor.shape.bytes(traits.pack), tensor.origin == Origin::kInput);
   };
   std::int64_t loading = 0;
+  ProcessHeap process;
+  const auto keep = [&](std::int64_t bytes) {
+    const std::int64_t before = heap.held();
+    const WeightHeap::Handle piece = heap.take(bytes);
+    if (heap.held() > before) process.take(bytes);
+    return piece;
+  };
   for (const Step& step : flow.steps) {
     const Needs needs = needs_of(step.kernel, traits);
-    for (const std::int64_t bytes : needs.kept) heap.take(bytes);
+    const bool among_others = process.take(needs.outside);
+    for (const std::int64_t bytes : needs.kept) keep(bytes);
     std::vector<WeightHeap::Handle> preparing;
-    for (const std::int64_t bytes : needs.preparing) preparing.push_back(heap.take(bytes));
-    if (!needs.kept.empty()) loading = std::max(loading, heap.bytes() + needs.outside);
+    for (const std::int64_t bytes : needs.preparing) preparing.push_back(keep(bytes));
+    loading = std::max(loading, heap.held() + needs.outside + process.holes());
+    process.give_back(needs.outside, among_others);
     for (const WeightHeap::Handle piece : preparing) heap.give_back(piece);
     for (const int read : step.reads) hold(read);
     for (const int written : step.writes) hold(written);
@@ -69,7 +78,8 @@ Account account_for(const Flow& flow, const Traits& traits) {
       held[number].reset();
     }
   }
-  return {heap.bytes(), pool.bytes(), loading};
+  process.take(pool.bytes());
+  return {heap.bytes(), pool.bytes(), loading, process.holes()};
 }
 
 std::vector<std::vector<std::int64_t>> weight_steps(const Flow& flow, const Traits& traits) {

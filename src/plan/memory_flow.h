@@ -37,6 +37,7 @@ struct Flow {
 struct Account {
   std::int64_t weights = 0, activations = 0;
   std::int64_t loading = 0;  ///< The most that weights and what rearranges them take while the model is loaded.
+  std::int64_t holes = 0;    ///< Freed by then, but not returned to the system.
   std::int64_t bytes() const { return weights + activations; }
 };
 

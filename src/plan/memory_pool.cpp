@@ -1,10 +1,12 @@
 #include "plan/memory_pool.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace mmt::memory {
 namespace {
 constexpr std::int64_t kAlignment = 64;
+constexpr std::int64_t kLargestApart = 32LL << 20;
 std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 }  // namespace
 
@@ -54,6 +56,7 @@ WeightHeap::Handle WeightHeap::take(std::int64_t bytes) {
   }
   if (fits == pieces_.size()) {
     roots_.push_back({bytes, 1});
+    held_ += bytes;
     pieces_.push_back({bytes, roots_.size() - 1, true});
     return pieces_.size() - 1;
   }
@@ -76,6 +79,26 @@ std::int64_t WeightHeap::bytes() const {
   std::int64_t sum = 0;
   for (const Root& root : roots_) sum += root.used > 0 ? root.bytes : 0;
   return sum;
+}
+
+bool ProcessHeap::take(std::int64_t bytes) {
+  if (bytes <= 0 || bytes > apart_from_) return false;
+  if (const auto fits = free_.lower_bound(bytes); fits != free_.end()) {
+    const std::int64_t rest = *fits - bytes;
+    free_.erase(fits);
+    holes_ -= bytes;
+    if (rest > 0) free_.insert(rest);
+  }
+  return true;
+}
+
+void ProcessHeap::give_back(std::int64_t bytes, bool among_others) {
+  if (among_others) {
+    free_.insert(bytes);
+    holes_ += bytes;
+  } else if (bytes <= kLargestApart) {  // That size and more will be mapped apart from now on.
+    apart_from_ = std::max(apart_from_, bytes);
+  }
 }
 
 }  // namespace mmt::memory

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <list>
+#include <set>
 #include <vector>
 
 namespace mmt::memory {
@@ -37,6 +38,8 @@ class WeightHeap {
   void give_back(Handle piece);
   /// Bytes that stay allocated.
   std::int64_t bytes() const;
+  /// Bytes that are allocated now: given back pieces stay until the model is loaded.
+  std::int64_t held() const { return held_; }
 
  private:
   struct Piece {
@@ -50,6 +53,23 @@ class WeightHeap {
   };
   std::vector<Piece> pieces_;
   std::vector<Root> roots_;
+  std::int64_t held_ = 0;
+};
+
+/// What the process keeps of memory that was freed while a model was loaded, as the C library of Linux servers (glibc)
+/// does it: large pieces are mapped apart and go back at once, but each of them raises the size from which that is
+/// done, up to 32 MiB; smaller ones leave holes between their neighbours, which later requests fill.
+class ProcessHeap {
+ public:
+  /// True where the piece lies among others and will leave a hole.
+  bool take(std::int64_t bytes);
+  void give_back(std::int64_t bytes, bool among_others);
+  std::int64_t holes() const { return holes_; }
+
+ private:
+  std::int64_t apart_from_ = 128 * 1024;
+  std::multiset<std::int64_t> free_;
+  std::int64_t holes_ = 0;
 };
 
 }  // namespace mmt::memory

@@ -10,6 +10,7 @@
 #include "mmt/file.h"
 #include "mmt/hash.h"
 #include "mmt/log.h"
+#include "table/older.h"
 #include "table/schema.h"
 
 namespace mmt::table {
@@ -115,12 +116,13 @@ TableState inspect(const Location& location, std::string& reason, std::unique_pt
     reason = "has schema version " + std::to_string(version) + ", this program reads " + std::to_string(kSchemaVersion);
     if (version > kSchemaVersion) return TableState::kNew;
     if (version < kSchemaVersion) return TableState::kOld;
+    const bool rebuildable = location.rebuildable && stamp(location.file(kJournalFile)).exists;
     if (database.value("SELECT value FROM meta WHERE name = 'schema'") != schema_identity()) {
       reason = "has other columns than this version of mmt";
-      return TableState::kOld;
+      if (rebuildable || !complete_columns(database)) return TableState::kOld;
     }
     // Where only the table was brought here, there is nothing to rebuild it from: it stands for itself.
-    if (location.rebuildable && stamp(location.file(kJournalFile)).exists) {
+    if (rebuildable) {
       for (const char* name : {kJournalFile, kManifestFile}) {
         reason = std::string("is older than ") + name;
         if (!same_file(location, name, database, touched)) return TableState::kStale;

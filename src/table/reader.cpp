@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "table/cells.h"
+#include "table/older.h"
 #include "table/schema.h"
 
 namespace mmt::table {
@@ -31,6 +32,7 @@ Reader::Reader(std::unique_ptr<Database> database)
       same_shapes_(database_, select_same_shapes_sql),
       same_parameters_(database_, select_same_parameters_sql),
       same_class_(database_, select_same_class_sql) {
+  complete_columns(database_);
   for (LazyStatement* needed : {&operator_, &measurements_, &operator_kernels_, &numbered_kernel_, &ports_}) {
     needed->start();  // What every prediction asks; the others wait until they are needed.
   }

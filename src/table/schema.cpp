@@ -125,6 +125,25 @@ std::string tables_sql() {
          create("kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false);
 }
 
+std::vector<std::pair<std::string, ColumnDefaults>> table_list() {
+  std::vector<std::pair<std::string, ColumnDefaults>> list;
+  const auto add = [&](const std::string& table, const Columns& columns) {
+    ColumnDefaults& defaults = list.emplace_back(table, ColumnDefaults{}).second;
+    for (const Column& column : columns) {
+      const bool text = column.type == "TEXT" || column.type == "BLOB";
+      defaults.emplace_back(column.name, column.kind == CellKind::kJson ? "'[]'" : text ? "''" : "0");
+    }
+  };
+  add("config", config_table());
+  add("operator", operator_table());
+  add("measurement", measurement_table());
+  add("kernel", kernel_table());
+  add("operator_kernel", operator_kernel_table());
+  add("port", port_table());
+  add("kernel_cost", cost_table());
+  return list;
+}
+
 std::string schema_identity() { return identity_hex(tables_sql()); }
 
 std::string indexes_sql() {

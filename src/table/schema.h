@@ -16,6 +16,10 @@ inline constexpr int kApplicationId = 0x4d4d544c;
 /// Identity of all columns: a table with others cannot be read by this program's statements.
 std::string schema_identity();
 
+/// Every table's columns with the value, as SQL text, of one that an older table does not have.
+using ColumnDefaults = std::vector<std::pair<std::string, std::string>>;
+std::vector<std::pair<std::string, ColumnDefaults>> table_list();
+
 /// Tables, then (after the rows are in) indexes and views.
 std::string tables_sql();
 std::string indexes_sql();

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,9 @@ import torch
 from small_models import KINDS, measured
 from torch import nn
 
-from mmt import LatencySpace
-from mmt.converter import generate_ops_list
-from mmt.meter import meter_ops
+from mmt import LatencySpace, scan
+from mmt.converter import export_models, generate_ops_list
+from mmt.meter import meter_ops, read_journal
 from mmt.predict import predict
 from mmt.validate import validate
 
@@ -86,6 +89,47 @@ def test_memory_over_a_whole_space_agrees_with_single_predictions(example: str, 
         assert most >= one.memory_mib - 1e-9
 
 
+FRESH = r"""
+import ctypes, re, sys
+import MNN
+import numpy as np
+
+def memory():
+    text = open("/proc/self/status").read()
+    return [int(re.search(name + r":\s+(\d+)", text)[1]) / 1024 for name in ("VmRSS", "VmHWM")]
+
+shape = [int(extent) for extent in sys.argv[2].split(",")]
+data = np.ones(shape, np.float32)
+given = MNN.Tensor(shape, MNN.Halide_Type_Float, data, MNN.Tensor_DimensionType_Caffe)
+ctypes.CDLL(None).malloc_trim(0)
+open("/proc/self/clear_refs", "w").write("5")
+before = memory()[0]
+interpreter = MNN.Interpreter(sys.argv[1])
+session = interpreter.createSession({"numThread": 1, "precision": "high"})
+interpreter.getSessionInput(session).copyFrom(given)
+interpreter.runSession(session)
+print("grown", *[value - before for value in memory()])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what a freed piece leaves is known of glibc only")
+def test_resident_memory_and_its_peak_against_a_fresh_process(tmp_path: Path) -> None:
+    layers = [nn.Conv2d(128, 128, 3, padding=1), nn.Conv2d(128, 384, 3, padding=1), nn.Conv2d(384, 384, 3, padding=1)]
+    model, shape = nn.Sequential(*layers).eval(), [1, 128, 28, 28]
+    scan(model, shape, tmp_path / "ops")
+    meter_ops(tmp_path / "ops", times=1, progress=lambda _: None)
+    prediction = predict(model, tmp_path / "ops", shape)
+    [file] = export_models({"net": model}, shape, tmp_path)
+    command = [sys.executable, "-c", FRESH, str(file), ",".join(map(str, shape))]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    resident, peak = map(float, output.split("grown")[1].split()[:2])
+    assert peak > resident + 20  # The second copy of the last weights.
+    assert prediction.resident_mib == pytest.approx(resident, rel=0.05)
+    assert prediction.peak_mib == pytest.approx(peak, rel=0.05)
+    rows = {row["context"]: row for row in read_journal(tmp_path / "ops")}
+    assert all(0 < row["resident_mib"] < row["peak_mib"] for row in rows.values())
+
+
 def test_search_spaces_know_and_bound_memory_and_size(ops: Path, space) -> None:
     slots = dict(list(space.SLOTS.items())[:3])
     rest = {slot: choices[0] for slot, choices in list(space.SLOTS.items())[3:]}
@@ -131,8 +175,6 @@ def test_tables_of_older_versions_say_that_memory_is_not_known(tmp_path: Path) -
 
 
 def test_the_largest_moment_counts_not_the_sum(tmp_path: Path) -> None:
-    from mmt import scan
-
     model = nn.Sequential(*[nn.Sequential(nn.Conv2d(16, 16, 1), nn.Hardswish()) for _ in range(6)]).eval()
     torch.manual_seed(0)
     scan(model, [1, 16, 64, 64], tmp_path)

@@ -14,6 +14,7 @@ namespace {
 using memory::ActivationPool;
 using memory::KernelText;
 using memory::Needs;
+using memory::ProcessHeap;
 using memory::Shape;
 using memory::Traits;
 using memory::WeightHeap;
@@ -55,6 +56,31 @@ TEST(WeightHeap, FreedAllocationsAreReturnedUnlessAPartIsInUse) {
   EXPECT_EQ(heap.bytes(), 1000);  // Nothing of the second is in use.
   heap.take(100);                 // A part of it.
   EXPECT_EQ(heap.bytes(), 1500);
+}
+
+TEST(WeightHeap, GivenBackPiecesAreHeldUntilTheModelIsLoaded) {
+  WeightHeap heap;
+  heap.take(1000);
+  heap.give_back(heap.take(500));
+  EXPECT_EQ(heap.held(), 1500);
+  heap.take(100);  // A part of what is there.
+  EXPECT_EQ(heap.held(), 1500);
+}
+
+TEST(ProcessHeap, SmallPiecesLeaveHolesAndLargeOnesGoBack) {
+  constexpr std::int64_t kMib = 1 << 20;
+  ProcessHeap heap;
+  EXPECT_FALSE(heap.take(4 * kMib));  // Mapped apart, and returned.
+  heap.give_back(4 * kMib, false);
+  EXPECT_EQ(heap.holes(), 0);
+  EXPECT_TRUE(heap.take(4 * kMib));  // From now on such pieces lie among others.
+  heap.give_back(4 * kMib, true);
+  EXPECT_EQ(heap.holes(), 4 * kMib);
+  EXPECT_TRUE(heap.take(3 * kMib));  // In the hole.
+  EXPECT_EQ(heap.holes(), kMib);
+  EXPECT_FALSE(heap.take(36 * kMib));
+  heap.give_back(36 * kMib, false);  // Too large to change that.
+  EXPECT_FALSE(heap.take(33 * kMib));
 }
 
 TEST(WeightHeap, IsFollowedOverPartsThatArePutTogether) {

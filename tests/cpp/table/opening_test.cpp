@@ -166,6 +166,26 @@ TEST_F(OpeningTest, SchemaVersionsAreChecked) {
   refusal(folder_, ErrorCode::kParse);
 }
 
+TEST_F(OpeningTest, ATableOfAnOlderVersionStandsForItselfWhereItsJournalIsNot) {
+  measure("a");
+  build_table(folder_);
+  fs::remove(file("latency.jsonl"));
+  table::Database(file("latency.db"), table::OpenMode::kReadWrite)
+      .execute("DROP VIEW operators; ALTER TABLE measurement DROP COLUMN peak_mib; "
+               "UPDATE meta SET value = 'without peak_mib' WHERE name = 'schema'");
+  const std::string before = test::slurp(file("latency.db"));
+  EXPECT_EQ(state(), table::TableState::kFresh);
+  for (const std::string& path : {folder_, file("latency.db")}) {
+    const auto opened = LatencyTable::open(path);
+    EXPECT_EQ(opened->find_kernel(kConv.key)->hot_us, 10);
+    const auto row = opened->find_operator(make_profile("a", {}).fingerprint);
+    ASSERT_NE(row, nullptr);
+    ASSERT_EQ(row->contexts.size(), 1u);
+    EXPECT_EQ(row->contexts[0].peak_mib, 0);
+  }
+  EXPECT_EQ(test::slurp(file("latency.db")), before);
+}
+
 TEST_F(OpeningTest, ABuildThatEndsEarlyLeavesTheOldTable) {
   measure("a");
   build_table(folder_);

@@ -1,0 +1,38 @@
+#include "table/older.h"
+
+#include <set>
+
+#include "table/schema.h"
+
+namespace mmt::table {
+namespace {
+
+std::set<std::string> columns_in(Database& database, const std::string& table) {
+  std::set<std::string> names;
+  Statement statement(database, "SELECT name FROM pragma_table_info(?1, 'main')");
+  statement.bind(table);
+  while (statement.step()) names.insert(statement.next<std::string>());
+  return names;
+}
+
+}  // namespace
+
+bool complete_columns(Database& database) {
+  if (database.value("SELECT value FROM meta WHERE name = 'schema'") == schema_identity()) return true;
+  std::string views;
+  for (const auto& [table, columns] : table_list()) {
+    const std::set<std::string> present = columns_in(database, table);
+    if (present.empty()) return false;
+    std::string missing;
+    for (const auto& [name, value] : columns) {
+      if (!present.contains(name)) missing.append(", ").append(value).append(" AS ").append(name);
+    }
+    if (missing.empty()) continue;
+    views.append("CREATE TEMP VIEW IF NOT EXISTS ").append(table).append(" AS SELECT *").append(missing);
+    views.append(" FROM main.").append(table).append(";\n");
+  }
+  if (!views.empty()) database.execute(views);
+  return true;
+}
+
+}  // namespace mmt::table
