@@ -118,6 +118,33 @@ def forget() -> None:
     gc.collect()
 
 
+def _spread(db: sqlite3.Connection, table: str, own: int, step: int) -> None:
+    """Gives the identities of the table's `own` first rows to copies of them, each to another one."""
+    identity, number = IDENTITIES[table], f"{table}_no"
+    copies = db.execute(f"SELECT max({number}) FROM {table}").fetchone()[0] // step - 1
+    taken = db.execute(f"SELECT {number}, {identity} FROM {table} ORDER BY {number} LIMIT {own}").fetchall()
+    change = f"UPDATE {table} SET {identity} = ? WHERE {number} = ?"
+    for at, value in taken:
+        copy = at + step * (at * 7919 % copies + 1)
+        db.execute(f"UPDATE {table} SET {identity} = randomblob(16) WHERE {number} = ?", (at,))
+        db.execute(change, (value, copy))
+
+
+def into_memory(folder: Path) -> None:
+    """Has the system read a table's file: it was just made or used, as by the program that measured."""
+    with open(folder / "latency.db", "rb") as file:
+        while file.read(1 << 20):
+            pass
+
+
+def out_of_memory(folder: Path) -> None:
+    """Has the system forget a table's file: the next reading goes to the disk."""
+    file = os.open(folder / "latency.db", os.O_RDONLY)
+    os.fsync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+
+
 def grown_to_operators(folder: Path, operators: int) -> Path:
     """`grown_table` with at least so many operators."""
     with sqlite3.connect(folder / "latency.db") as db:
@@ -126,10 +153,10 @@ def grown_to_operators(folder: Path, operators: int) -> Path:
     return grown_table(folder, kernels * -(-operators // own))
 
 
-def grown_table(folder: Path, kernels: int) -> Path:
+def grown_table(folder: Path, kernels: int, spread: bool = False) -> Path:
     """A copy of a folder's table with `kernels` kernel rows (and up to MOST_OPERATORS operators): its own, and copies
-    under keys of their own."""
-    target = WORK / f"{folder.name}_{kernels}"
+    under keys of their own. `spread`: its own lie anywhere among the copies, not one beside the other."""
+    target = WORK / f"{folder.name}_{kernels}{'_spread' if spread else ''}"
     database = target / "latency.db"
     if database.exists() and database.stat().st_mtime > (folder / "latency.db").stat().st_mtime:
         return target
@@ -147,6 +174,7 @@ def grown_table(folder: Path, kernels: int) -> Path:
             "kernel_cost": ("kernel_no",),
             "measurement": ("operator_no",),
             "operator_kernel": ("operator_no", "kernel_no"),
+            "operator_kernel_time": ("operator_no",),
             "port": ("operator_no",),
         }
         step = {f"{name}_no": db.execute(f"SELECT max({name}_no) FROM {name}").fetchone()[0] for name in IDENTITIES}
@@ -164,9 +192,12 @@ def grown_table(folder: Path, kernels: int) -> Path:
                 else f"o.{column}"
                 for column in columns
             ]  # fmt: skip
-            most = copies if numbered == ("kernel_no",) else MOST_OPERATORS // operators
-            chosen = f"copies c CROSS JOIN own_{table} o WHERE c.n < {most}"
+            most = copies if numbered == ("kernel_no",) else MOST_OPERATORS // operators - 1
+            chosen = f"copies c CROSS JOIN own_{table} o WHERE c.n <= {most}"
             db.execute(f"INSERT INTO {table} SELECT {', '.join(values)} FROM {chosen}")
+        if spread:
+            for table, count in (("operator", operators), ("kernel", own)):
+                _spread(db, table, count, step[f"{table}_no"])
     db.close()
     partial.rename(database)
     return target

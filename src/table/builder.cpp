@@ -51,6 +51,7 @@ Builder::Builder(const std::string& path)
       insert_measurement_(database_, insert_measurement_sql()),
       insert_kernel_(database_, insert_kernel_sql()),
       insert_operator_kernel_(database_, insert_operator_kernel_sql()),
+      insert_operator_kernel_time_(database_, insert_operator_kernel_time_sql()),
       insert_port_(database_, insert_port_sql()),
       insert_cost_(database_, insert_cost_sql()) {}
 
@@ -119,7 +120,7 @@ bool Builder::make_room(int config, std::int64_t operator_no, const ModelProfile
   if (fresh) return true;
   if (place->second && !is_final(profile)) return false;
   place->second = is_final(profile);
-  for (const char* table : {"operator_kernel", "port"}) {
+  for (const char* table : {"operator_kernel", "operator_kernel_time", "port"}) {
     Statement(database_,
               std::string("DELETE FROM ") + table + " WHERE config_no = ? AND operator_no = ? AND context = ?")
         .bind(config)
@@ -153,6 +154,10 @@ bool Builder::add(const JournalEntry& entry) {
     insert_operator_kernel_.bind(static_cast<std::int64_t>(i)).bind(kernel_no);
     bind_cells(insert_operator_kernel_, kOperatorKernelFields, kernels[i]);
     insert_operator_kernel_.run();
+    insert_operator_kernel_time_.start().bind(config).bind(operator_no).bind(profile.context);
+    insert_operator_kernel_time_.bind(static_cast<std::int64_t>(i));
+    bind_cells(insert_operator_kernel_time_, kOperatorKernelTimeFields, kernels[i]);
+    insert_operator_kernel_time_.run();
   }
   add_ports(config, operator_no, profile.context, "input", profile.inputs);
   add_ports(config, operator_no, profile.context, "output", profile.outputs);

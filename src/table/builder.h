@@ -58,7 +58,8 @@ class Builder {
   std::vector<OverheadPoint> overhead_points(int config, const std::string& state);
 
   Database database_;
-  Statement insert_operator_, insert_measurement_, insert_kernel_, insert_operator_kernel_, insert_port_, insert_cost_;
+  Statement insert_operator_, insert_measurement_, insert_kernel_, insert_operator_kernel_,
+      insert_operator_kernel_time_, insert_port_, insert_cost_;
   std::map<std::string, int> config_numbers_;
   std::map<int, ConfigState> configs_;
   std::map<std::string, CacheCurve> caches_;  // By configuration.

@@ -108,7 +108,10 @@ static_assert(std::get<0>(kMeasurementFields).name == "context");
 inline constexpr auto kOperatorKernelFields =
     std::make_tuple(Field{"role", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.role); }},
                     Field{"port", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.port); }},
-                    Field{"tensors", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.tensors); }},
-                    Field{"cold", "", "", &KernelProfile::cold}, Field{"hot", "", "", &KernelProfile::hot});
+                    Field{"tensors", "", "", [](auto& k) -> decltype(auto) { return (k.kernel.tensors); }});
+
+/// What was measured of it there.
+inline constexpr auto kOperatorKernelTimeFields =
+    std::make_tuple(Field{"cold", "", "", &KernelProfile::cold}, Field{"hot", "", "", &KernelProfile::hot});
 
 }  // namespace mmt::table

@@ -32,6 +32,15 @@ std::string expected_sql(const std::string& row) {
          mean + ")) ELSE " + median + " END)";
 }
 
+/// The condition that `row` belongs to the same kernel of the same operator as `p`.
+std::string same_kernel_sql(const std::string& row) {
+  std::string text;
+  for (const char* column : {"config_no", "operator_no", "context", "position"}) {
+    text += (text.empty() ? "" : " AND ") + row + "." + column + " = p." + column;
+  }
+  return text;
+}
+
 /// The sources of one kernel under one configuration, on their way to one row.
 struct Group {
   int config = 0;
@@ -80,13 +89,15 @@ struct Group {
 void Builder::pool_kernels() {
   Statement rows(
       database_,
-      "SELECT p.config_no, p.kernel_no, m.flags, p.cold_count, p.cold_mean_us, p.cold_median_us, p.cold_ci_low_us, "
-      "p.cold_ci_high_us, p.cold_min_us, p.cold_max_us, p.cold_noisy, p.hot_count, p.hot_mean_us, p.hot_median_us, "
-      "p.hot_ci_low_us, p.hot_ci_high_us, p.hot_min_us, p.hot_max_us, p.hot_noisy "
+      "SELECT p.config_no, p.kernel_no, m.flags, t.cold_count, t.cold_mean_us, t.cold_median_us, t.cold_ci_low_us, "
+      "t.cold_ci_high_us, t.cold_min_us, t.cold_max_us, t.cold_noisy, t.hot_count, t.hot_mean_us, t.hot_median_us, "
+      "t.hot_ci_low_us, t.hot_ci_high_us, t.hot_min_us, t.hot_max_us, t.hot_noisy "
       "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
-      "JOIN operator o ON o.operator_no = p.operator_no "
-      "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
-      "WHERE o.kind NOT IN ('model', 'unlisted') AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
+      "CROSS JOIN operator_kernel_time t ON " +
+          same_kernel_sql("t") +
+          " JOIN operator o ON o.operator_no = p.operator_no "
+          "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
+          "WHERE o.kind NOT IN ('model', 'unlisted') AND m.status = 'ok' ORDER BY p.config_no, p.kernel_no");
   Group group;
   const auto write = [&] {
     if (group.members == 0) return;
@@ -130,16 +141,18 @@ std::vector<OverheadPoint> Builder::overhead_points(int config, const std::strin
   std::string query =
       "SELECT COUNT(*), " + expected_sql("m") +
       ", (m.@_ci_high_us - m.@_ci_low_us) / 3.92, "
-      "SUM(CASE WHEN p.@_count > 0 THEN " +
-      expected_sql("p") +
+      "SUM(CASE WHEN t.@_count > 0 THEN " +
+      expected_sql("t") +
       " ELSE c.@_us END), "
-      "SUM(CASE WHEN p.@_count > 0 THEN (p.@_ci_high_us - p.@_ci_low_us) * (p.@_ci_high_us - p.@_ci_low_us) "
+      "SUM(CASE WHEN t.@_count > 0 THEN (t.@_ci_high_us - t.@_ci_low_us) * (t.@_ci_high_us - t.@_ci_low_us) "
       "/ (3.92 * 3.92) ELSE c.@_se_us * c.@_se_us END), "
       "COUNT(c.kernel_no) "
       "FROM measurement m JOIN operator o ON o.operator_no = m.operator_no "
       "CROSS JOIN operator_kernel p "
       "ON p.config_no = m.config_no AND p.operator_no = m.operator_no AND p.context = m.context "
-      "LEFT JOIN kernel_cost c ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
+      "CROSS JOIN operator_kernel_time t ON " +
+      same_kernel_sql("t") +
+      " LEFT JOIN kernel_cost c ON c.config_no = p.config_no AND c.kernel_no = p.kernel_no "
       "WHERE m.config_no = ?1 AND m.context = 'plain' AND m.status = 'ok' AND m.@_count > 0 "
       "AND o.kind NOT IN ('model', 'unlisted') GROUP BY m.operator_no ORDER BY m.operator_no";
   for (std::size_t at = query.find('@'); at != std::string::npos; at = query.find('@')) query.replace(at, 1, state);

@@ -45,6 +45,7 @@ Columns kernel_columns() { return columns_of<KernelRow>(kKernelIdentityFields); 
 Columns cost_columns() { return columns_of<KernelRow>(kKernelCostFields); }
 Columns port_columns() { return columns_of<PortDesc>(FieldList<PortDesc>::fields); }
 Columns used_kernel_columns() { return columns_of<KernelProfile>(kOperatorKernelFields); }
+Columns used_kernel_time_columns() { return columns_of<KernelProfile>(kOperatorKernelTimeFields); }
 
 Columns config_table() {
   Columns provenance = columns_of<Provenance>(FieldList<Provenance>::fields);
@@ -58,14 +59,14 @@ Columns measurement_table() {
   return Columns{{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}} + measurement_columns();
 }
 Columns kernel_table() { return Columns{{"kernel_no", "INTEGER"}, {"key", "BLOB"}} + kernel_columns(); }
-Columns operator_kernel_table() {
-  return Columns{{"config_no", "INTEGER"},
-                 {"operator_no", "INTEGER"},
-                 {"context", "TEXT"},
-                 {"position", "INTEGER"},
-                 {"kernel_no", "INTEGER"}} +
-         used_kernel_columns();
+Columns operator_kernel_key() {
+  return {{"config_no", "INTEGER"}, {"operator_no", "INTEGER"}, {"context", "TEXT"}, {"position", "INTEGER"}};
 }
+Columns operator_kernel_table() {
+  return operator_kernel_key() + Columns{{"kernel_no", "INTEGER"}} + used_kernel_columns();
+}
+/// Apart, for predictions do not ask for them: without these wide rows all kernels of an operator lie on one page.
+Columns operator_kernel_time_table() { return operator_kernel_key() + used_kernel_time_columns(); }
 Columns port_table() {
   return Columns{{"config_no", "INTEGER"},
                  {"operator_no", "INTEGER"},
@@ -121,6 +122,8 @@ std::string tables_sql() {
          create("kernel", kernel_table(), "PRIMARY KEY (kernel_no), UNIQUE (key)", true) +
          create("operator_kernel", operator_kernel_table(), "PRIMARY KEY (config_no, operator_no, context, position)",
                 false) +
+         create("operator_kernel_time", operator_kernel_time_table(),
+                "PRIMARY KEY (config_no, operator_no, context, position)", false) +
          create("port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false) +
          create("kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false);
 }
@@ -165,8 +168,10 @@ std::string views_sql() {
          " FROM kernel_cost p JOIN kernel k ON k.kernel_no = p.kernel_no JOIN config c ON c.config_no = p.config_no;\n"
          "CREATE VIEW operator_kernels AS SELECT c.config_id AS config_id, lower(hex(o.fingerprint)) AS fingerprint, "
          "p.context AS context, p.position AS position, lower(hex(k.key)) AS key, k.type AS type, k.text AS text, " +
-         aliased(used_kernel_columns(), "p") +
-         " FROM operator_kernel p JOIN operator o ON o.operator_no = p.operator_no"
+         aliased(used_kernel_columns(), "p") + ", " + aliased(used_kernel_time_columns(), "t") +
+         " FROM operator_kernel p JOIN operator_kernel_time t ON t.config_no = p.config_no"
+         " AND t.operator_no = p.operator_no AND t.context = p.context AND t.position = p.position"
+         " JOIN operator o ON o.operator_no = p.operator_no"
          " JOIN kernel k ON k.kernel_no = p.kernel_no JOIN config c ON c.config_no = p.config_no;\n"
          "CREATE VIEW configs AS SELECT " +
          join(config_table()) + " FROM config;\n";
@@ -176,7 +181,7 @@ const std::map<std::string, CellKind>& special_columns() {
   static const std::map<std::string, CellKind> kinds = [] {
     std::map<std::string, CellKind> found;
     for (const Columns& columns : {config_table(), operator_columns(), measurement_columns(), kernel_columns(),
-                                   cost_columns(), used_kernel_columns(), port_columns()}) {
+                                   cost_columns(), used_kernel_columns(), used_kernel_time_columns(), port_columns()}) {
       for (const Column& column : columns) {
         if (column.kind) found.emplace(column.name, *column.kind);
       }
@@ -191,6 +196,7 @@ std::string insert_operator_sql() { return insert("operator", operator_table());
 std::string insert_measurement_sql() { return insert("measurement", measurement_table()); }
 std::string insert_kernel_sql() { return insert("kernel", kernel_table()); }
 std::string insert_operator_kernel_sql() { return insert("operator_kernel", operator_kernel_table()); }
+std::string insert_operator_kernel_time_sql() { return insert("operator_kernel_time", operator_kernel_time_table()); }
 std::string insert_port_sql() { return insert("port", port_table()); }
 std::string insert_cost_sql() { return insert("kernel_cost", cost_table()); }
 

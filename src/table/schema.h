@@ -35,6 +35,7 @@ std::string insert_operator_sql();
 std::string insert_measurement_sql();
 std::string insert_kernel_sql();
 std::string insert_operator_kernel_sql();
+std::string insert_operator_kernel_time_sql();
 std::string insert_port_sql();
 std::string insert_cost_sql();
 
