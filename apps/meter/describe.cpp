@@ -139,7 +139,9 @@ std::string describe_text(const HostFacts& host, const EngineProbe& engine) {
   line("cpu", or_unreadable(host.cpu_model) + ", " + host.architecture + ", " + std::to_string(host.cpus_online) +
                   " processors");
   for (const CpuCluster& cluster : host.clusters) {
-    line("  " + cluster.name, "cpus " + list_text(cluster.cpus) + ", up to " + mhz_text(cluster.max_mhz));
+    const std::string limit =
+        cluster.max_mhz < 0 ? "highest frequency unreadable" : "up to " + mhz_text(cluster.max_mhz);
+    line("  " + cluster.name, "cpus " + list_text(cluster.cpus) + ", " + limit);
   }
   line("caches",
        "L1d " + bytes_text(host.l1d_bytes) + ", L2 " + bytes_text(host.l2_bytes) + ", L3 " + bytes_text(host.l3_bytes));

@@ -211,9 +211,9 @@ def _remember(table: Any, key: Any, result: Any) -> None:
 
 
 def predict(
-    model: torch.nn.Module,
+    model: torch.nn.Module | str | os.PathLike[str],
     table: Any,
-    inputs: Any,
+    inputs: Any = (),
     *,
     dtype: str | Sequence[str] = "float32",
     exact: bool | str = "auto",
@@ -225,8 +225,14 @@ def predict(
     A model whose structure was predicted before is not walked again: everything that it is made of is looked at (also
     attributes that were changed, and the code of its classes), the numbers in its weights are not. Models with hooks,
     and those that look at numbers of tensors, are walked always.
+    The path of an `.onnx` or `.mnn` file is predicted by `predict_file`; `inputs` only where it leaves sizes open.
     Raises MmtError where the table cannot be read, UnsupportedFunction where the model cannot be traced.
     """
+    if isinstance(model, (str, os.PathLike)):
+        shapes = [inputs] if inputs and isinstance(inputs[0], int) else inputs
+        return predict_file(os.fspath(model), table, shapes)
+    if not inputs:
+        raise mmt_error("invalid_argument", "inputs: give the model's input shape, or a list of shapes")
     from mmt.torch_side import closing
     from mmt.torch_side.fingerprint import Fingerprints
 

@@ -210,8 +210,6 @@ HostFacts read_host_facts(const std::string& root) {
 }
 
 std::vector<int> select_cpus(const HostFacts& host, const std::string& text) {
-  std::string known;
-  for (const CpuCluster& cluster : host.clusters) known += cluster.name + ", ";
   if (text == "all") {
     std::vector<int> cpus;
     for (const CpuFacts& cpu : host.cpus) cpus.push_back(cpu.cpu);
@@ -220,8 +218,12 @@ std::vector<int> select_cpus(const HostFacts& host, const std::string& text) {
   for (const CpuCluster& cluster : host.clusters) {
     if (cluster.name == text) return cluster.cpus;
   }
-  const std::string cure =
-      "; this machine has " + known + "and the online processors of /sys/devices/system/cpu/online";
+  std::string numbers, clusters;
+  for (const CpuFacts& cpu : host.cpus) numbers += (numbers.empty() ? "" : ",") + std::to_string(cpu.cpu);
+  for (const CpuCluster& cluster : host.clusters)
+    clusters += (clusters.empty() ? "" : ", ") + ("\"" + cluster.name + "\"");
+  const std::string cure = "; online here are processors " + numbers +
+                           (clusters.empty() ? "" : ", and by name " + clusters + " can be chosen");
   std::vector<int> cpus;
   try {
     cpus = parse_cpu_list(text);

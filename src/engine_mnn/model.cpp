@@ -209,10 +209,15 @@ void Model::require_ready(const std::string& doing) const {
   int status = 0;
   if (!interpreter_->getSessionInfo(session_, MNN::Interpreter::RESIZE_STATUS, &status) || status != 0) {
     std::string shapes;
-    for (const NamedTensor& input : inputs_)
-      shapes += (shapes.empty() ? "" : ", ") + input.name + " " + shape_text(input.tensor->shape());
+    bool open = false;
+    for (const NamedTensor& input : inputs_) {
+      const std::vector<int> shape = input.tensor->shape();
+      shapes += (shapes.empty() ? "" : ", ") + input.name + " " + shape_text(shape);
+      open = open || std::any_of(shape.begin(), shape.end(), [](int extent) { return extent < 1; });
+    }
     throw Error(ErrorCode::kEngine, origin_ + ": MNN cannot " + doing + " this model for inputs " + shapes +
-                                        "; an operator refuses these shapes");
+                                        (open ? "; the file leaves sizes open: give the shapes of its inputs"
+                                              : "; an operator refuses these shapes"));
   }
 }
 

@@ -21,15 +21,20 @@ bool complete_columns(Database& database) {
   if (database.value("SELECT value FROM meta WHERE name = 'schema'") == schema_identity()) return true;
   std::string views;
   for (const auto& [table, columns] : table_list()) {
-    const std::set<std::string> present = columns_in(database, table);
+    std::string source = table;
+    std::set<std::string> present = columns_in(database, table);
+    if (present.empty() && table == "operator_kernel_time") {  // Was a part of it.
+      source = "operator_kernel";
+      present = columns_in(database, source);
+    }
     if (present.empty()) return false;
     std::string missing;
     for (const auto& [name, value] : columns) {
       if (!present.contains(name)) missing.append(", ").append(value).append(" AS ").append(name);
     }
-    if (missing.empty()) continue;
+    if (missing.empty() && source == table) continue;
     views.append("CREATE TEMP VIEW IF NOT EXISTS ").append(table).append(" AS SELECT *").append(missing);
-    views.append(" FROM main.").append(table).append(";\n");
+    views.append(" FROM main.").append(source).append(";\n");
   }
   if (!views.empty()) database.execute(views);
   return true;

@@ -142,6 +142,7 @@ std::vector<std::pair<std::string, ColumnDefaults>> table_list() {
   add("measurement", measurement_table());
   add("kernel", kernel_table());
   add("operator_kernel", operator_kernel_table());
+  add("operator_kernel_time", operator_kernel_time_table());
   add("port", port_table());
   add("kernel_cost", cost_table());
   return list;

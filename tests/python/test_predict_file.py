@@ -90,8 +90,13 @@ def test_shapes_that_the_file_leaves_open_are_given(folder: Path, tmp_path: Path
         prediction = predict_file(str(tmp_path / "open.onnx"), folder / "ops", [[2, 3, size, size]])
         convolution = next(kernel for kernel in prediction.kernels if kernel["type"] == "Convolution")
         assert f"[2,3,{size},{size}]" in convolution["text"]
+        assert predict(tmp_path / "open.onnx", folder / "ops", [2, 3, size, size]).latency_us == prediction.latency_us
     with pytest.raises(mmt.MmtError, match=r"open\.onnx.*number of dimensions"):
         predict_file(str(tmp_path / "open.onnx"), folder / "ops", [[3, 16]])
+    with pytest.raises(mmt.MmtError, match=r"open\.onnx.*leaves sizes open"):
+        predict_file(str(tmp_path / "open.onnx"), folder / "ops")
+    with pytest.raises(mmt.MmtError, match="input shape"):
+        predict(model, folder / "ops")
 
 
 def test_damaged_files_are_refused_by_name(folder: Path, tmp_path: Path) -> None:

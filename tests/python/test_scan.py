@@ -201,6 +201,11 @@ def test_a_walk_that_knows_the_operators_meets_nothing_else(name, level):
     assert sum(report.share(item) for item in report.found) == pytest.approx(1.0)
 
 
+def test_a_report_can_be_shown():
+    report = find_operators(nn.Sequential(nn.Conv2d(3, 64, 7), nn.ReLU()).eval(), [1, 3, 32, 32])
+    assert len(repr(report)) < 3000  # No weights.
+
+
 def test_levels():
     model = Staged()
     blocks = classes_of(find_operators(model, IMAGE, "block"))

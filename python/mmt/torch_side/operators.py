@@ -32,9 +32,9 @@ class Operator:
     cls: type[torch.nn.Module] | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     search_path: list[str] = field(default_factory=list)
-    module: torch.nn.Module | None = None
-    trace: Trace | None = None
-    checked: Checked | None = None
+    module: torch.nn.Module | None = field(default=None, repr=False)
+    trace: Trace | None = field(default=None, repr=False)
+    checked: Checked | None = field(default=None, repr=False)
     captured_id: str = ""
     captured_in: list[Path] = field(default_factory=list)
     ranges: list[tuple[float, float]] | None = None

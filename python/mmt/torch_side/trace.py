@@ -39,11 +39,11 @@ class Trace:
     nodes: list[TraceNode]
     inputs: list[int]
     outputs: list[int]
-    constants: list[torch.Tensor] = field(default_factory=list)
+    constants: list[torch.Tensor] = field(default_factory=list, repr=False)
     output_structure: Any = None  # what the module returned, with Slot(i) in place of output i
     on_real_tensors: str = ""  # why the module had to be run on real tensors; "" where it had not
     numbers_matter: bool = False  # whether the module was told numbers of tensors, so that others may change the trace
-    _json: str | None = None
+    _json: str | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The trace as plain lists and dicts (docs/tracing.md)."""

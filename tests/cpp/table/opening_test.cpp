@@ -171,8 +171,12 @@ TEST_F(OpeningTest, ATableOfAnOlderVersionStandsForItselfWhereItsJournalIsNot) {
   build_table(folder_);
   fs::remove(file("latency.jsonl"));
   table::Database(file("latency.db"), table::OpenMode::kReadWrite)
-      .execute("DROP VIEW operators; ALTER TABLE measurement DROP COLUMN peak_mib; "
-               "UPDATE meta SET value = 'without peak_mib' WHERE name = 'schema'");
+      .execute(
+          "DROP VIEW operators; DROP VIEW operator_kernels;"
+          "CREATE TABLE one AS SELECT * FROM operator_kernel NATURAL JOIN operator_kernel_time; "
+          "DROP TABLE operator_kernel; DROP TABLE operator_kernel_time; ALTER TABLE one RENAME TO operator_kernel; "
+          "ALTER TABLE measurement DROP COLUMN peak_mib; "
+          "UPDATE meta SET value = 'without peak_mib' WHERE name = 'schema'");
   const std::string before = test::slurp(file("latency.db"));
   EXPECT_EQ(state(), table::TableState::kFresh);
   for (const std::string& path : {folder_, file("latency.db")}) {
@@ -182,6 +186,7 @@ TEST_F(OpeningTest, ATableOfAnOlderVersionStandsForItselfWhereItsJournalIsNot) {
     ASSERT_NE(row, nullptr);
     ASSERT_EQ(row->contexts.size(), 1u);
     EXPECT_EQ(row->contexts[0].peak_mib, 0);
+    EXPECT_EQ(row->contexts[0].kernel_keys, std::vector<std::string>{kConv.key});
   }
   EXPECT_EQ(test::slurp(file("latency.db")), before);
 }
