@@ -16,11 +16,12 @@ constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes) {
 }
 
 /// Sums over chained runs, one entry per point. At a point, operators are run one after another in a loop that touches
-/// `bytes` in all, as a model of that size does. For kernels whose data is mostly weights, `extra_us` sums what they
-/// took beyond their hot time, `cold_extra_us` what their cold time lies above their hot time: extra over cold extra is
-/// the share of a cold run that a run after so many bytes pays. Sums of several runs add up.
+/// `bytes` in all and takes `loop_us` (on average), as a model of that size and latency does. For kernels whose data is
+/// mostly weights, `extra_us` sums what they took beyond their hot time, `cold_extra_us` what their cold time lies
+/// above their hot time: extra over cold extra is the share of a cold run that a run after so many bytes and so long a
+/// time pays. Sums of several runs add up.
 struct CacheCurve {
-  std::vector<double> bytes, extra_us, cold_extra_us;
+  std::vector<double> bytes, loop_us, extra_us, cold_extra_us;
 
   bool empty() const { return bytes.empty(); }
   /// Takes in a later run's sums; earlier ones count half. Of curves with other points the later one stays.
@@ -31,6 +32,8 @@ struct CacheCurve {
       return;
     }
     for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const double before = 0.5 * cold_extra_us[i], weight = before + later.cold_extra_us[i];
+      if (weight > 0) loop_us[i] = (before * loop_us[i] + later.cold_extra_us[i] * later.loop_us[i]) / weight;
       extra_us[i] = 0.5 * extra_us[i] + later.extra_us[i];
       cold_extra_us[i] = 0.5 * cold_extra_us[i] + later.cold_extra_us[i];
     }

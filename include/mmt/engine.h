@@ -123,11 +123,19 @@ struct RunRequest {
   bool profile = false;  ///< Per-kernel times through callbacks around every kernel.
 };
 
+/// Sessions one after another, `times` times over. After each run the engine waits `stretch` times as long as it took,
+/// computing but touching no memory: so a chain can take the time of a model that works longer on the same bytes.
+struct ChainRequest {
+  int times = 1;
+  double stretch = 0;
+};
+
 /// Times of a chain: sessions run one after another, several times over, every run profiled.
 struct ChainSamples {
   std::vector<float> kernel_us;  ///< times × kernels of all sessions in order, time by time.
   double timed_us = 0;           ///< Wall time of the runs.
-  double overhead_us = 0;        ///< Wall time of the call that is not in timed_us.
+  double waited_us = 0;          ///< Wall time waited after runs; 0 of engines that cannot.
+  double overhead_us = 0;        ///< Wall time of the call that is in neither.
   double steal_share = 0;        ///< As in RunSamples.
 };
 
@@ -164,11 +172,11 @@ class Engine {
   virtual const EngineFacts& facts() const = 0;
   /// Throws Error(kEngine) where the engine refuses the model (and names the path), kNotFound, kCrashed, kTimeout.
   virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
-  /// Runs sessions of this engine one after another, `times` times over, with nothing between two runs that would touch
+  /// Runs sessions of this engine as the request says, with nothing between two runs that would touch
   /// the caches: no message to another process, and inputs that are written once, before the first run. No run may be
-  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time or
-  /// a session of another engine.
-  ChainSamples run_chain(std::span<Session* const> sessions, int times);
+  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time, a
+  /// negative stretch or a session of another engine.
+  ChainSamples run_chain(std::span<Session* const> sessions, const ChainRequest& request);
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}
   /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants
@@ -180,8 +188,8 @@ class Engine {
   virtual double peak_resident_mib() { return 0; }
 
  private:
-  /// At least one session and one time. Here: by Session::run().
-  virtual ChainSamples do_run_chain(std::span<Session* const> sessions, int times);
+  /// At least one session and one time. Here: by Session::run(), without waiting.
+  virtual ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request);
 };
 
 }  // namespace mmt

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/cold_curve.h"
 #include "mmt/plan.h"
 #include "mmt/table.h"
 
@@ -22,7 +23,7 @@ struct PlanSums {
   double hot_us = 0;           ///< Σ hot.
   double cold_extra_us = 0;    ///< Σ of what is cold inside a model too: of kernels, their overhead and the run's.
   double kernels = 0;          ///< Number of kernels.
-  double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, part of the activations.
+  double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, a part of the activations.
   double variance_us2 = 0;     ///< Σ se².
   double estimated_us = 0;     ///< Part of the sum that has no row.
 };
@@ -44,19 +45,20 @@ struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
   double cold_run_extra_us = 0,
          cold_kernel_extra_us =
-             0;         ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
-  double l3_bytes = 0;  ///< Largest cache.
+             0;    ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
+  ColdCurve cold;  ///< Of the table's chains of operators. With several threads nothing is cold.
   int threads = 1;
-  /// log2 of bytes and the cold share there, rising, as the table's chains of operators told (mmt/cache_curve.h).
-  std::vector<std::pair<double, double>> points;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
   double model_share = 0.025;
   /// Share of an estimated kernel's time that its interval spans to each side.
   double estimate_share = 0.5;
 
   static CostModel from(const ConfigRow& config);
-  /// λ for a run that touches that many bytes; 0 with several threads.
-  double cold_share(double footprint_bytes) const;
+  /// What a run takes that is half cold: a sum, unlike the latency, and as good for λ, which hardly depends on it.
+  double usual_us(const PlanSums& sums) const;
+  static constexpr double kUsuallyCold = 0.5;
+  /// λ of a run: of its own bytes, and of those that others touch meanwhile.
+  double cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;
   /// Share of a kernel's (cold − hot) that a model pays where nothing of its weights stays in the caches: weights count
   /// whole, activations in part. `reads_input`: what it reads was written before the run.

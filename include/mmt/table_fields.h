@@ -49,6 +49,8 @@ inline constexpr auto kConfigFitFields = std::make_tuple(
     Field{"overhead_residual", "", "median relative residual of that fit", &ConfigRow::overhead_residual},
     Field{"cache_bytes", "bytes", "touched by chains of operators, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.bytes); }},
+    Field{"cache_loop_us", "us", "time that such a chain takes, by point",
+          [](auto& row) -> decltype(auto) { return (row.cache.loop_us); }},
     Field{"cache_extra_us", "us", "what chained runs took beyond hot ones, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.extra_us); }},
     Field{"cache_cold_extra_us", "us", "what cold runs of the same kernels take beyond hot ones, by point",

@@ -238,16 +238,16 @@ void bind_predict(nb::module_& m) {
       "overlay",
       [](const std::shared_ptr<mmt::LatencyTable>& table,
          const std::map<std::string, std::tuple<double, double, double, double>>& fresh,
-         const std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>& cache) {
+         const std::tuple<std::vector<double>, std::vector<double>, std::vector<double>, std::vector<double>>& cache) {
         std::unordered_map<std::string, mmt::FreshTimes> times;
         for (const auto& [key, t] : fresh)
           times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
-        const auto& [bytes, extra, cold_extra] = cache;
-        if (extra.size() != bytes.size() || cold_extra.size() != bytes.size())
+        const auto& [bytes, loop, extra, cold_extra] = cache;
+        if (loop.size() != bytes.size() || extra.size() != bytes.size() || cold_extra.size() != bytes.size())
           throw mmt::Error(mmt::ErrorCode::kInvalidArgument, "the cache curve's lists differ in length");
-        return mmt::overlay(table, std::move(times), {bytes, extra, cold_extra});
+        return mmt::overlay(table, std::move(times), {bytes, loop, extra, cold_extra});
       },
-      "table"_a, "fresh"_a, "cache"_a = nb::make_tuple(nb::list(), nb::list(), nb::list()),
+      "table"_a, "fresh"_a, "cache"_a = nb::make_tuple(nb::list(), nb::list(), nb::list(), nb::list()),
       "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds; `cache`: a cache "
       "curve in the\nplace of its own, where it is not empty.");
   m.def(

@@ -90,24 +90,6 @@ nb::tuple to_answer(const SpaceTable& table, mmt::SpaceAnswer answer) {
                         to_array(std::move(answer.latency_us)), answer.complete);
 }
 
-/// A λ given as a Python function is sampled once: evaluation then needs no interpreter.
-std::function<void(std::span<const double>, std::span<double>)> sampled_share(const nb::callable& function, double low,
-                                                                              double high) {
-  constexpr std::size_t kKnots = 16384;
-  auto knots = std::make_shared<std::vector<double>>(kKnots + 1);
-  const double step = std::max((high - low) / kKnots, 1e-300);
-  for (std::size_t k = 0; k <= kKnots; ++k) {
-    (*knots)[k] = nb::cast<double>(function(low + static_cast<double>(k) * (high - low) / kKnots));
-  }
-  return [knots, low, step](std::span<const double> bytes, std::span<double> share) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const double at = std::clamp((bytes[i] - low) / step, 0.0, static_cast<double>(kKnots));
-      const std::size_t below = std::min(static_cast<std::size_t>(at), kKnots - 1);
-      share[i] = (*knots)[below] + (at - static_cast<double>(below)) * ((*knots)[below + 1] - (*knots)[below]);
-    }
-  };
-}
-
 /// Bounds of the bytes: the sum of each slot's least and most, pairs included generously.
 std::pair<double, double> bytes_bounds(const SpaceTable& table, int feature) {
   double low = table.base()[feature], high = low;
@@ -139,9 +121,13 @@ void compile_formula(SpaceTable& table, double run_overhead_us, double kernel_ov
   constants.kernel_overhead_us = kernel_overhead_us;
   mmt::LatencyFormula formula = mmt::LatencyFormula::from(constants, table.features());
   formula.cold_share = nullptr;
+  formula.exact_share = nullptr;
   if (nb::isinstance<nb::callable>(cold_share)) {
     const auto [low, high] = formula.footprint < 0 ? std::pair(0.0, 0.0) : bytes_bounds(table, formula.footprint);
-    formula.cold_share = sampled_share(nb::cast<nb::callable>(cold_share), low, high);
+    // Sampled once: evaluation then needs no interpreter.
+    const auto function = nb::cast<nb::callable>(cold_share);
+    const auto share = [&](double bytes) { return nb::cast<double>(function(bytes)); };
+    formula.cold_share = mmt::sampled_shares(share, low, high);
   } else if (!cold_share.is_none()) {
     const double share = nb::cast<double>(cold_share);
     formula.cold_share = [share](std::span<const double>, std::span<double> out) {
@@ -157,8 +143,9 @@ void bind_cost_model(nb::module_& m) {
       .def(nb::init<>())
       .def_rw("run_overhead_us", &mmt::CostModel::run_overhead_us)
       .def_rw("kernel_overhead_us", &mmt::CostModel::kernel_overhead_us)
-      .def_rw("l3_bytes", &mmt::CostModel::l3_bytes)
-      .def("cold_share", &mmt::CostModel::cold_share, "footprint_bytes"_a);
+      .def_prop_ro("others_bytes_per_us", [](const mmt::CostModel& m) { return m.cold.others_bytes_per_us; })
+      .def_prop_ro("cold_scale_bytes", [](const mmt::CostModel& m) { return m.cold.scale_bytes; })
+      .def_prop_ro("cold_steepness", [](const mmt::CostModel& m) { return m.cold.steepness; });
 }
 
 }  // namespace

@@ -99,7 +99,8 @@ void bind_truth(nb::module_& m) {
         nb::dict result;
         result["models"] = rows;
         result["kernels"] = kernels;
-        result["cache"] = nb::make_tuple(report.cache.bytes, report.cache.extra_us, report.cache.cold_extra_us);
+        result["cache"] =
+            nb::make_tuple(report.cache.bytes, report.cache.loop_us, report.cache.extra_us, report.cache.cold_extra_us);
         result["round_factor"] = report.round_factor;
         return result;
       },

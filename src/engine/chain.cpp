@@ -5,14 +5,15 @@
 
 namespace mmt {
 
-ChainSamples Engine::run_chain(std::span<Session* const> sessions, int times) {
-  if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
-  return do_run_chain(sessions, times);
+ChainSamples Engine::run_chain(std::span<Session* const> sessions, const ChainRequest& request) {
+  if (request.times < 1 || sessions.empty() || !(request.stretch >= 0))
+    throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions, is run, and waits no negative time");
+  return do_run_chain(sessions, request);
 }
 
-ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, int times) {
+ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) {
   ChainSamples chain;
-  for (int time = 0; time < times; ++time) {
+  for (int time = 0; time < request.times; ++time) {
     for (Session* session : sessions) {
       const RunSamples samples = session->run({1, true});
       chain.kernel_us.insert(chain.kernel_us.end(), samples.kernel_us.begin(), samples.kernel_us.end());

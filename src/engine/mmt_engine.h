@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct below or the meaning of a call changes. */
-#define MMT_ENGINE_ABI_VERSION 2
+#define MMT_ENGINE_ABI_VERSION 3
 #define MMT_ENGINE_ENTRY "mmt_engine_plugin"
 
 /* Same order as mmt::ErrorCode, shifted by one. */
@@ -60,9 +60,11 @@ typedef struct mmt_engine_run {
 /* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before. */
 typedef struct mmt_engine_chain {
   int32_t times;      /* in: at least 1 */
+  double stretch;     /* in: after each run waits so many times its duration */
   float* kernel_us;   /* out: [times][kernels of all sessions, in order] */
   double timed_us;    /* out: time of the runs */
-  double overhead_us; /* out: time of the call that is not in timed_us */
+  double waited_us;   /* out: time of the waiting */
+  double overhead_us; /* out: time of the call that is in neither */
   double steal_share; /* out: 0..1, -1 where unreadable */
 } mmt_engine_chain;
 

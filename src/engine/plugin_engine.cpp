@@ -140,7 +140,7 @@ class PluginEngine final : public Engine {
   double peak_resident_mib() override { return memory().second; }
 
  private:
-  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
+  ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
     std::vector<mmt_engine_session*> links;
     std::size_t kernels = 0;
     for (Session* session : sessions) {
@@ -150,12 +150,14 @@ class PluginEngine final : public Engine {
       kernels += link->desc().kernels.size();
     }
     ChainSamples samples;
-    samples.kernel_us.resize(static_cast<std::size_t>(times) * kernels);
+    samples.kernel_us.resize(static_cast<std::size_t>(request.times) * kernels);
     mmt_engine_chain chain{};
-    chain.times = times;
+    chain.times = request.times;
+    chain.stretch = request.stretch;
     chain.kernel_us = samples.kernel_us.data();
     checked([&](mmt_engine_error* error) { return handle_->api.run_chain(links.data(), links.size(), &chain, error); });
     samples.timed_us = chain.timed_us;
+    samples.waited_us = chain.waited_us;
     samples.overhead_us = chain.overhead_us;
     samples.steal_share = chain.steal_share;
     return samples;

@@ -218,7 +218,7 @@ class WorkerEngine final : public Engine {
   double peak_resident_mib() override { return memory("peak_mib"); }
 
  private:
-  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
+  ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
     json ids = json::array();
     for (Session* session : sessions) {
       const auto* link = dynamic_cast<const WorkerSession*>(session);
@@ -226,11 +226,13 @@ class WorkerEngine final : public Engine {
       ids.push_back(link->id());
     }
     const std::string what = "a chain of " + std::to_string(sessions.size()) + " models";
-    const Frame answer = worker_->call({{{"call", "chain"}, {"sessions", ids}, {"times", times}}, {}}, what);
+    const Frame answer = worker_->call(
+        {{{"call", "chain"}, {"sessions", ids}, {"times", request.times}, {"stretch", request.stretch}}, {}}, what);
     ChainSamples samples;
     PayloadReader reader(answer.payload);
     samples.kernel_us = reader.take<float>(answer.header.at("kernels"));
     samples.timed_us = answer.header.at("timed_us");
+    samples.waited_us = answer.header.at("waited_us");
     samples.overhead_us = answer.header.at("overhead_us");
     samples.steal_share = answer.header.at("steal_share");
     return samples;

@@ -92,10 +92,11 @@ class Server {
   Frame chain(const json& header) {
     std::vector<Session*> links;
     for (const json& id : header.at("sessions")) links.push_back(&session(id));
-    const ChainSamples samples = engine_->run_chain(links, header.at("times").get<int>());
+    const ChainSamples samples = engine_->run_chain(links, {header.at("times"), header.at("stretch")});
     Frame answer{{{"ok", true},
                   {"kernels", samples.kernel_us.size()},
                   {"timed_us", samples.timed_us},
+                  {"waited_us", samples.waited_us},
                   {"overhead_us", samples.overhead_us},
                   {"steal_share", samples.steal_share}},
                  {}};

@@ -19,6 +19,14 @@ HostTensor host_tensor(const MNN::Tensor* device, void* data) {
   return HostTensor(MNN::Tensor::create(device->shape(), device->getType(), data, host_layout(device)));
 }
 
+/// Computes that long without touching memory, and returns how long it was.
+double wait_us(double us) {
+  const std::int64_t start = now_ns(), end = start + static_cast<std::int64_t>(us * 1e3);
+  std::int64_t now = start;
+  while (now < end) now = now_ns();
+  return static_cast<double>(now - start) * 1e-3;
+}
+
 }  // namespace
 
 MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool,
@@ -135,8 +143,9 @@ RunSamples MnnSession::run(const RunRequest& request) {
   return samples;
 }
 
-ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int times) {
-  if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, const ChainRequest& request) {
+  if (request.times < 1 || sessions.empty())
+    throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
   const std::int64_t start = now_ns();
   ChainSamples samples;
   std::size_t kernels = 0;
@@ -144,20 +153,22 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int ti
     session->fill_inputs();
     kernels += session->desc_.kernels.size();
   }
-  samples.kernel_us.resize(static_cast<std::size_t>(times) * kernels);
+  samples.kernel_us.resize(static_cast<std::size_t>(request.times) * kernels);
   float* place = samples.kernel_us.data();
   StealMeter& steal = sessions.front()->steal_;
   steal.start();
-  for (int time = 0; time < times; ++time) {
+  for (int time = 0; time < request.times; ++time) {
     for (MnnSession* session : sessions) {
       // The engine may use an input's memory again for other tensors, whose values are no legal indices.
       if (time > 0 && session->takes_indices_) session->fill_inputs();
-      samples.timed_us += session->execute_profiled(place);
+      const double took_us = session->execute_profiled(place);
+      samples.timed_us += took_us;
+      if (request.stretch > 0) samples.waited_us += wait_us(request.stretch * took_us);
       place += session->desc_.kernels.size();
     }
   }
   samples.steal_share = steal.share();
-  samples.overhead_us = static_cast<double>(now_ns() - start) * 1e-3 - samples.timed_us;
+  samples.overhead_us = static_cast<double>(now_ns() - start) * 1e-3 - samples.timed_us - samples.waited_us;
   return samples;
 }
 

@@ -33,7 +33,7 @@ class MnnSession {
   void subtract_memory(double mib) { desc_.memory_mib = std::max(0.0, desc_.memory_mib - mib); }
   RunSamples run(const RunRequest& request);
   /// Sessions of one engine one after another (mmt::Engine::run_chain).
-  static ChainSamples run_chain(std::span<MnnSession* const> sessions, int times);
+  static ChainSamples run_chain(std::span<MnnSession* const> sessions, const ChainRequest& request);
   std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs);
 
  private:

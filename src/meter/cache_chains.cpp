@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "mmt/stats.h"
 
@@ -35,8 +36,21 @@ std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
 }
 
 CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
-  for (const double share : {0.125, 0.25, 0.5, 1.0, 2.0}) points_.push_back(share * static_cast<double>(cache_bytes));
+  const auto add = [&](double share, double stretch) {
+    points_.push_back({share * static_cast<double>(cache_bytes), stretch});
+  };
+  // Neighbours differ in both, so that few chains tell of both already.
+  for (const auto& [small, large] : {std::pair{0.0, 3.0}, {1.0, 0.0}, {3.0, 1.0}}) {
+    add(1.0 / 4, small);
+    add(1.0 / 16, large);
+    add(1.0 / 8, small);
+    if (small != 3) add(1.0 / 2, small);
+  }
+  add(1, 0);
+  add(2, 0);
 }
+
+ChainRequest CacheChains::request() const { return {kTimes, points_[static_cast<std::size_t>(point_)].stretch}; }
 
 std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
   std::vector<int> order(bytes.size());
@@ -45,7 +59,7 @@ std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
   // A point that cannot be reached is passed over.
   for (std::size_t attempt = 0; attempt < points_.size(); ++attempt) {
     point_ = (point_ + 1) % static_cast<int>(points_.size());
-    const double target = points_[static_cast<std::size_t>(point_)];
+    const double target = points_[static_cast<std::size_t>(point_)].bytes;
     std::vector<int> chain;
     double sum = 0;
     for (const int index : order) {
@@ -62,6 +76,9 @@ std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
 
 void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column,
                             int round, const std::function<int(std::size_t link, std::size_t kernel)>& number) {
+  Point& at = points_[static_cast<std::size_t>(point_)];
+  at.loop_us += (samples.timed_us + samples.waited_us) / kTimes;
+  ++at.chains;
   const float* us = samples.kernel_us.data();
   for (int time = 0; time < kTimes; ++time) {
     for (std::size_t link = 0; link < links.size(); ++link) {
@@ -87,7 +104,10 @@ CacheCurve CacheChains::curve(std::span<const double> factors,
   }
   CacheCurve curve;
   if (chained.empty()) return curve;
-  curve.bytes = points_;
+  for (const Point& point : points_) {
+    curve.bytes.push_back(point.bytes);
+    curve.loop_us.push_back(point.chains > 0 ? point.loop_us / point.chains : 0);
+  }
   curve.extra_us.assign(points_.size(), 0.0);
   curve.cold_extra_us.assign(points_.size(), 0.0);
   for (const auto& [place, values] : chained) {

@@ -10,6 +10,7 @@
 
 #include "meter/samples.h"
 #include "mmt/cache_curve.h"
+#include "mmt/engine.h"
 #include "mmt/kernel.h"
 
 namespace mmt::metering {
@@ -24,7 +25,8 @@ std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib);
 
 class CacheChains {
  public:
-  /// `cache_bytes`: size of the largest cache. The points lie from an eighth of it to twice it.
+  /// `cache_bytes`: size of the largest cache. The points lie from a sixteenth of it to twice it; small ones are also
+  /// run in twice and four times the time, since models work longer on the same bytes than chains do.
   CacheChains(std::int64_t cache_bytes, std::uint64_t seed);
 
   /// How often a chain is run, and how often at first only to bring the caches into the state of a loop: measured, λ of
@@ -35,6 +37,8 @@ class CacheChains {
   /// `bytes`: what one run of each model touches, 0 for models that cannot be run.
   std::vector<int> next(std::span<const std::int64_t> bytes);
   int point() const { return point_; }  ///< Of the last chain.
+  ChainRequest request() const;         ///< For the last chain.
+  std::size_t points() const { return points_.size(); }
 
   void add(int point, int kernel, const Sample& sample) { samples_.push_back({point, kernel, sample}); }
   /// The times of the last chain once it had settled. `links`: what was run, in order. `number`: that of a link's
@@ -52,7 +56,12 @@ class CacheChains {
     int point, kernel;
     Sample sample;
   };
-  std::vector<double> points_;
+  struct Point {
+    double bytes, stretch;
+    double loop_us = 0;  ///< Sum over its chains.
+    int chains = 0;
+  };
+  std::vector<Point> points_;
   std::vector<ChainSample> samples_;
   std::mt19937_64 random_;
   int point_ = -1;

@@ -115,6 +115,7 @@ void JournalWriter::append(const CacheCurve& curve) {
   impl_->write({{"type", "cache"},
                 {"config", impl_->config},
                 {"bytes", curve.bytes},
+                {"loop_us", curve.loop_us},
                 {"extra_us", curve.extra_us},
                 {"cold_extra_us", curve.cold_extra_us}});
 }
@@ -152,10 +153,12 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
       is_profile = true;
     } else if (type == "cache") {
       if (config.empty() || line.value("config", "") != config) return "belongs to a run whose first line is lost";
-      curve = CacheCurve{line.at("bytes").get<std::vector<double>>(), line.at("extra_us").get<std::vector<double>>(),
-                         line.at("cold_extra_us").get<std::vector<double>>()};
+      if (!line.contains("loop_us")) return "";  // By an earlier version; λ without the time says nothing.
+      const auto list = [&](const char* name) { return line.at(name).get<std::vector<double>>(); };
+      curve = CacheCurve{list("bytes"), list("loop_us"), list("extra_us"), list("cold_extra_us")};
       const std::size_t points = curve->bytes.size();
-      if (curve->extra_us.size() != points || curve->cold_extra_us.size() != points) {
+      if (curve->loop_us.size() != points || curve->extra_us.size() != points ||
+          curve->cold_extra_us.size() != points) {
         curve.reset();
         return "its lists differ in length";
       }

@@ -18,7 +18,7 @@ constexpr int kFewestColumnVisits = 24;
 constexpr int kFewestSlowVisits = 8;
 constexpr nanoseconds kColumnTime = 250ms;   ///< Long enough to count stolen ticks of 10 ms.
 constexpr nanoseconds kSlowColumnTime = 2s;  ///< For models so slow that few visits fit.
-constexpr int kFirstChains = 5;              ///< One for each point; later ones follow while the batch is measured.
+constexpr int kFirstChains = 5;              ///< Later ones follow while the batch is measured.
 constexpr int kWarmUpShare = 8;              ///< An eighth of a budget, then warming up gets shorter.
 constexpr int kEvaluationShare = 100;        ///< Statistics may take a hundredth of the time.
 

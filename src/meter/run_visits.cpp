@@ -177,7 +177,7 @@ void Run::run_chain(const std::vector<int>& batch) {
   if (!std::all_of(chain.begin(), chain.end(), is_open)) return;  // An answer may have cost a session.
   const std::chrono::nanoseconds start = clock_.now();
   ChainSamples samples;
-  can_chain_ = sessions_.run_chain(chain, CacheChains::kTimes, samples);
+  can_chain_ = sessions_.run_chain(chain, chains_.request(), samples);
   if (can_chain_) record_chain(chain, samples);
   last_run_ = can_chain_ ? chain.back() : -1;
   chain_time_ += clock_.now() - start;

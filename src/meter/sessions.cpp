@@ -171,7 +171,7 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   return visiting;
 }
 
-bool Sessions::run_chain(std::span<const int> items, int times, ChainSamples& samples) {
+bool Sessions::run_chain(std::span<const int> items, const ChainRequest& request, ChainSamples& samples) {
   std::vector<Session*> links;
   std::size_t kernels = 0;
   for (const int item : items) {
@@ -181,11 +181,11 @@ bool Sessions::run_chain(std::span<const int> items, int times, ChainSamples& sa
   }
   samples = {};
   try {
-    samples = engine_.run_chain(links, times);
-    if (samples.kernel_us.size() != static_cast<std::size_t>(times) * kernels) {
+    samples = engine_.run_chain(links, request);
+    if (samples.kernel_us.size() != static_cast<std::size_t>(request.times) * kernels) {
       throw Error(ErrorCode::kEngine, "the engine gave " + std::to_string(samples.kernel_us.size()) +
                                           " kernel times of a chain instead of " +
-                                          std::to_string(static_cast<std::size_t>(times) * kernels));
+                                          std::to_string(static_cast<std::size_t>(request.times) * kernels));
     }
   } catch (const Error& error) {
     samples = {};

@@ -53,7 +53,7 @@ class Sessions {
   Visiting finish(RunSamples& samples, Outcome& outcome);
   /// Runs open items one after another, several times over (Engine::run_chain). False, with `samples` empty, where that
   /// failed; a worker that was lost with it is started again.
-  bool run_chain(std::span<const int> items, int times, ChainSamples& samples);
+  bool run_chain(std::span<const int> items, const ChainRequest& request, ChainSamples& samples);
   void close(ItemState& state);
 
   double engine_us() const { return engine_us_; }  ///< Inside runs of the engine so far.

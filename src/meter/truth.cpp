@@ -134,7 +134,7 @@ class TruthRun {
 
   void run_chains(int round) {
     if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr int kChainsPerRound = 5;
+    constexpr int kChainsPerRound = 7;
     for (int i = 0; i < kChainsPerRound && can_chain_ && !stopped(); ++i) {
       std::vector<std::int64_t> bytes;
       for (std::size_t c = models_; c < items_.size(); ++c) {
@@ -149,7 +149,7 @@ class TruthRun {
       }
       if (links.empty()) continue;
       try {
-        const ChainSamples samples = engine_.run_chain(links, metering::CacheChains::kTimes);
+        const ChainSamples samples = engine_.run_chain(links, chains_.request());
         engine_us_ += samples.timed_us;
         chains_.add_chain(samples, plans, round, round, [&](std::size_t link, std::size_t kernel) {
           const auto next = static_cast<int>(numbers_.size());

@@ -59,7 +59,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
     prediction.kernels.push_back(cost);
   }
   prediction.sums.cold_extra_us += model.cold_run_extra_us;
-  prediction.cold_share = model.cold_share(prediction.sums.footprint_bytes);
+  prediction.cold_share = model.cold_share(prediction.sums);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
     cost.us = cost.hot_us + prediction.cold_share * still_cold[i] + model.kernel_overhead_us;

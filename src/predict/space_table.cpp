@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "mmt/error.h"
@@ -16,11 +17,28 @@ void require(bool condition, const std::string& what) {
   if (!condition) throw Error(ErrorCode::kInvalidArgument, "search space: " + what);
 }
 
+/// After so many times its scale even the flattest curve has λ = 1 but for 3e-7.
+constexpr double kColdAtLast = 15;
+
 constexpr int kMostChoices = 65536;
 /// A pair's corrections are a full matrix; this keeps a mistake from taking all memory.
 constexpr std::int64_t kMostPairEntries = 1 << 24;
 
 }  // namespace
+
+ColdShares sampled_shares(const std::function<double(double)>& share, double low, double high) {
+  constexpr std::size_t kKnots = 16384;
+  auto knots = std::make_shared<std::vector<double>>(kKnots + 1);
+  const double step = std::max((high - low) / kKnots, std::numeric_limits<double>::min());
+  for (std::size_t k = 0; k <= kKnots; ++k) (*knots)[k] = share(low + static_cast<double>(k) * (high - low) / kKnots);
+  return [knots, low, step](std::span<const double> bytes, std::span<double> shares) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const double at = std::clamp((bytes[i] - low) / step, 0.0, static_cast<double>(kKnots));
+      const std::size_t below = std::min(static_cast<std::size_t>(at), kKnots - 1);
+      shares[i] = (*knots)[below] + (at - static_cast<double>(below)) * ((*knots)[below + 1] - (*knots)[below]);
+    }
+  };
+}
 
 LatencyFormula LatencyFormula::from(const CostModel& model, const std::vector<std::string>& features) {
   const auto number = [&](const char* name) {
@@ -34,9 +52,12 @@ LatencyFormula LatencyFormula::from(const CostModel& model, const std::vector<st
   formula.cold_extra = number("cold_extra_us");
   formula.kernels = number("kernels");
   formula.footprint = number("footprint_bytes");
-  formula.cold_share = [model](std::span<const double> bytes, std::span<double> share) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) share[i] = model.cold_share(bytes[i]);
-  };
+  formula.others_bytes_per_us = model.cold.others_bytes_per_us;
+  const double once = model.cold.others_bytes_per_us * model.run_overhead_us;
+  if (model.cold.scale_bytes > 0) {
+    formula.exact_share = [curve = model.cold, once](double bytes) { return curve.share(bytes + once); };
+    formula.cold_share = sampled_shares(formula.exact_share, 0, kColdAtLast * model.cold.scale_bytes);
+  }
   return formula;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "mmt/error.h"
+#include "mmt/predict.h"
 
 namespace mmt {
 namespace {
@@ -124,14 +125,21 @@ void check_rows(const std::vector<int>& sizes, const Choice* rows, std::size_t c
 
 LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> features) {
   const auto value = [&](int feature) { return feature < 0 ? 0.0 : features[feature]; };
-  return {value(formula.hot) + formula.kernel_overhead_us * value(formula.kernels), value(formula.cold_extra),
-          value(formula.footprint)};
+  const double direct = value(formula.hot) + formula.kernel_overhead_us * value(formula.kernels);
+  const double cold_extra = value(formula.cold_extra);
+  const double usual_us = direct + CostModel::kUsuallyCold * cold_extra;
+  return {direct, cold_extra, value(formula.footprint) + formula.others_bytes_per_us * usual_us};
+}
+
+double cold_share_of(const LatencyFormula& formula, double bytes) {
+  if (formula.exact_share) return formula.exact_share(bytes);
+  double share = 0;
+  if (formula.cold_share) formula.cold_share({&bytes, 1}, {&share, 1});
+  return share;
 }
 
 double finish_latency(const LatencyFormula& formula, const LatencySums& sums) {
-  double share = 0;
-  if (formula.cold_share) formula.cold_share({&sums.bytes, 1}, {&share, 1});
-  return formula.run_overhead_us + sums.direct_us + share * sums.cold_extra_us;
+  return formula.run_overhead_us + sums.direct_us + cold_share_of(formula, sums.bytes) * sums.cold_extra_us;
 }
 
 std::vector<JointTable> make_joint_tables(const SpaceTable& table, const LatencyFormula& formula, int joint_limit) {

@@ -24,11 +24,14 @@ struct SpaceTable::Compiled {
   std::vector<JointTable> tables;
 };
 
-/// The formula's three sums of a feature vector: overheads of kernels + hot, cold − hot, bytes.
+/// The formula's three sums of a feature vector: overheads of kernels + hot, cold − hot, own and others' bytes.
 struct LatencySums {
   double direct_us = 0, cold_extra_us = 0, bytes = 0;
 };
 LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> features);
+
+/// λ, as exactly as the formula knows it.
+double cold_share_of(const LatencyFormula& formula, double bytes);
 
 /// The formula on one configuration's sums.
 double finish_latency(const LatencyFormula& formula, const LatencySums& sums);

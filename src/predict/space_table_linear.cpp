@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "mmt/predict.h"
 #include "predict/space_table_compiled.h"
 
 namespace mmt {
@@ -23,8 +24,10 @@ struct Line {
 std::vector<Line> lines_below(const LatencyFormula& formula, double low, double high) {
   constexpr int kKnots = 1024;
   std::vector<double> x(kKnots + 1), y(kKnots + 1);
-  for (int k = 0; k <= kKnots; ++k) x[k] = low + (high - low) * k / kKnots;
-  formula.cold_share(x, y);
+  for (int k = 0; k <= kKnots; ++k) {
+    x[k] = low + (high - low) * k / kKnots;
+    y[k] = cold_share_of(formula, x[k]);
+  }
   std::vector<Line> lines{{y[0], 0}};
   if (!(high > low)) return lines;
   // Each knot carries the value of the knot before it: then the function lies above between knots too.
@@ -55,6 +58,9 @@ std::vector<Line> lines_below(const LatencyFormula& formula, double low, double 
 /// Weights over all features from weights over the formula's three sums.
 std::vector<double> feature_weights(const SpaceTable& table, double direct, double cold_extra, double bytes) {
   const LatencyFormula& formula = table.formula();
+  const double others = bytes * formula.others_bytes_per_us;
+  direct += others;
+  cold_extra += CostModel::kUsuallyCold * others;
   std::vector<double> weights(table.features().size(), 0);
   const auto add = [&](int feature, double weight) {
     if (feature >= 0) weights[feature] += weight;
@@ -136,9 +142,12 @@ ExactSums::ExactSums(const SpaceTable& table)
       cold_extra(table, feature_weights(table, 0, 1, 0)),
       bytes(table, feature_weights(table, 0, 0, 1)) {}
 
+LinearCost bytes_cost(const SpaceTable& table, double sign) {
+  return LinearCost(table, feature_weights(table, 0, 0, sign));
+}
+
 BytesRange bytes_range(const SpaceTable& table) {
-  return {LinearCost(table, feature_weights(table, 0, 0, 1)).lowest(),
-          -LinearCost(table, feature_weights(table, 0, 0, -1)).lowest()};
+  return {bytes_cost(table, 1).lowest(), -bytes_cost(table, -1).lowest()};
 }
 
 std::vector<BytesRange> cut_by_cold_share(const SpaceTable& table) {
@@ -162,31 +171,55 @@ std::vector<BytesRange> cut_by_cold_share(const SpaceTable& table) {
 
 std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange& range) {
   const LatencyFormula& formula = table.formula();
-  const auto cost = [&](double cold_extra, double bytes) {
-    return LinearCost(table, feature_weights(table, 1, cold_extra, bytes));
+  std::vector<LowerBound> bounds;
+  const auto add = [&](double constant_us, double cold_extra, double bytes) {
+    bounds.emplace_back(table, constant_us, feature_weights(table, 1, cold_extra, bytes));
   };
   const double run = formula.run_overhead_us;
-  std::vector<LowerBound> bounds;
   if (!formula.cold_share) {
-    bounds.push_back({run, cost(0, 0)});
+    add(run, 0, 0);
     return bounds;
   }
   const double extra_low = LinearCost(table, feature_weights(table, 0, 1, 0)).lowest();
   const double extra_high = -LinearCost(table, feature_weights(table, 0, -1, 0)).lowest();
   const std::vector<Line> lines = lines_below(formula, range.low, range.high);
-  double share_high = 0;
-  formula.cold_share({&range.high, 1}, {&share_high, 1});
+  const double share_high = cold_share_of(formula, range.high);
   const double share_low = lines.front().offset;
   if (extra_low < 0) {  // Where being cold can gain time, only the range of λ is used.
-    bounds.push_back({run + (share_high - share_low) * extra_low, cost(share_low, 0)});
+    add(run + (share_high - share_low) * extra_low, share_low, 0);
     return bounds;
   }
   for (const Line& line : lines) {
-    bounds.push_back({run + extra_low * (line.offset - share_low), cost(share_low, extra_low * line.slope)});
+    add(run + extra_low * (line.offset - share_low), share_low, extra_low * line.slope);
     if (share_low == share_high) break;
-    bounds.push_back({run + extra_high * (line.offset - share_high), cost(share_high, extra_high * line.slope)});
+    add(run + extra_high * (line.offset - share_high), share_high, extra_high * line.slope);
   }
   return bounds;
+}
+
+BytesRange narrowed(const SpaceTable& table, std::span<const LowerBound> bounds, double budget_us,
+                    const BytesRange& range) {
+  BytesRange found = range;
+  for (const LowerBound& bound : bounds) {
+    const double room_us = budget_us - bound.constant_us - bound.cost.lowest();
+    if (!(room_us >= 0) || !std::isfinite(room_us)) continue;
+    // sign · bytes ≤ multiplier · (budget − constant) − min(multiplier · cost − sign · bytes), whatever the multiplier.
+    const auto most = [&](double sign, double multiplier) {
+      std::vector<double> weights = feature_weights(table, 0, 0, -sign);
+      for (std::size_t f = 0; f < weights.size(); ++f) weights[f] += multiplier * bound.weights[f];
+      return multiplier * (budget_us - bound.constant_us) - LinearCost(table, weights).lowest();
+    };
+    constexpr int kMultipliers = 24;
+    const double usual = (range.high - range.low) / std::max(room_us, 1e-3 * std::abs(budget_us));
+    for (int i = 0; i < kMultipliers; ++i) {
+      const double multiplier = usual * std::exp2(0.5 * (i - kMultipliers / 2));
+      found.high = std::min(found.high, most(1, multiplier));
+      found.low = std::max(found.low, -most(-1, multiplier));
+    }
+  }
+  // Sums in another order may differ a little.
+  const double slack = 1e-9 * std::abs(range.high);
+  return {std::max(range.low, found.low - slack), std::min(range.high, found.high + slack)};
 }
 
 }  // namespace mmt

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "mmt/space_table.h"
@@ -47,24 +48,36 @@ class LinearCost {
 
 /// constant + cost ≤ latency for every configuration.
 struct LowerBound {
-  double constant_us = 0;
+  LowerBound(const SpaceTable& table, double constant, std::vector<double> cost_weights)
+      : constant_us(constant), weights(std::move(cost_weights)), cost(table, weights) {}
+
+  double constant_us;
+  std::vector<double> weights;  ///< Over features.
   LinearCost cost;
 };
 
-/// A range of bytes touched.
+/// The bytes that go through the caches during a run, own and others', times `sign`.
+LinearCost bytes_cost(const SpaceTable& table, double sign);
+
+/// A range of those bytes.
 struct BytesRange {
   double low = 0, high = 0;
 };
 
-/// All bytes that configurations can touch (the range may be a little too wide).
+/// All bytes of configurations (the range may be a little too wide).
 BytesRange bytes_range(const SpaceTable& table);
 
 /// The same range cut into pieces over which λ changes little, in ascending order.
 std::vector<BytesRange> cut_by_cold_share(const SpaceTable& table);
 
-/// Several bounds for the configurations that touch bytes in `range`; the largest counts. λ is taken not to fall with
+/// Several bounds for the configurations whose bytes lie in `range`; the largest counts. λ is taken not to fall with
 /// the bytes; then λ·(cold − hot) lies above the planes of McCormick (1976) with λ replaced by lines below it.
 std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange& range);
+
+/// The part of `range` that configurations with a latency of at most `budget_us` can lie in: by the bounds, which hold
+/// on `range`, and Lagrange's multipliers.
+BytesRange narrowed(const SpaceTable& table, std::span<const LowerBound> bounds, double budget_us,
+                    const BytesRange& range);
 
 /// The formula's three sums as linear costs: exact latencies along a search.
 struct ExactSums {

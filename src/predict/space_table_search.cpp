@@ -47,12 +47,12 @@ class Search {
         throw Error(ErrorCode::kInvalidArgument,
                     "search space: no feature " + std::to_string(limit.feature) + " to limit");
       }
-      add_limit(limit.feature, 1, limit.most);
+      std::vector<double> weights(table.features().size(), 0);
+      weights[static_cast<std::size_t>(limit.feature)] = 1;
+      add_limit(LinearCost(table, weights), limit.most);
     }
-    if (const int bytes = table.formula().footprint; bytes >= 0) {
-      add_limit(bytes, 1, range.high);
-      add_limit(bytes, -1, -range.low);
-    }
+    add_limit(bytes_cost(table, 1), range.high);
+    add_limit(bytes_cost(table, -1), -range.low);
     const auto slots = static_cast<std::size_t>(table.slots());
     prefix_.assign(slots + 1, std::vector<double>(costs_.size(), 0));
     sums_.assign(slots + 1, LatencySums{});
@@ -81,10 +81,8 @@ class Search {
     std::int32_t choice;
   };
 
-  void add_limit(int feature, double sign, double most) {
-    std::vector<double> weights(table_.features().size(), 0);
-    weights[feature] = sign;
-    costs_.emplace_back(table_, weights);
+  void add_limit(LinearCost cost, double most) {
+    costs_.push_back(std::move(cost));
     most_.push_back(most + kRounding * std::abs(most));
   }
 

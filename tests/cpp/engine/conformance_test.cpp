@@ -137,7 +137,7 @@ TEST_P(EngineConformance, RunsWithoutFailureAndProfilesEveryKernel) {
 TEST_P(EngineConformance, RunsChainsOfSessions) {
   const auto a = engine_->open(model_, {}), b = engine_->open(model_, {});
   const std::vector<Session*> links{a.get(), b.get(), a.get()};
-  const ChainSamples chain = engine_->run_chain(links, 4);
+  const ChainSamples chain = engine_->run_chain(links, {4, 0});
   ASSERT_EQ(chain.kernel_us.size(), 4u * 3 * a->desc().kernels.size());
   double sum = 0;
   for (const float us : chain.kernel_us) {
@@ -147,8 +147,13 @@ TEST_P(EngineConformance, RunsChainsOfSessions) {
   EXPECT_LE(sum, chain.timed_us + 1) << "kernels are parts of their runs";
   EXPECT_GE(chain.overhead_us, 0);
   EXPECT_LE(chain.steal_share, 1);
-  EXPECT_THROW(engine_->run_chain(links, 0), Error);
-  EXPECT_THROW(engine_->run_chain({}, 1), Error);
+  EXPECT_EQ(chain.waited_us, 0);
+  const ChainSamples stretched = engine_->run_chain(links, {4, 2});
+  EXPECT_GE(stretched.waited_us, 1.999 * stretched.timed_us);
+  EXPECT_GE(stretched.overhead_us, 0);
+  EXPECT_THROW(engine_->run_chain(links, {0, 0}), Error);
+  EXPECT_THROW(engine_->run_chain(links, {1, -1}), Error);
+  EXPECT_THROW(engine_->run_chain({}, {1, 0}), Error);
 }
 
 TEST_P(EngineConformance, ComputesTheSameAfterRuns) {

@@ -10,21 +10,33 @@ namespace {
 
 constexpr std::int64_t kCache = 32 << 20;
 
+/// Bytes of the last chain's point.
+double target_of(const CacheChains& chains) {
+  const auto hot_and_cold = [](int) { return std::pair{1.0, 2.0}; };
+  CacheChains copy = chains;
+  copy.add(0, 0, {1, 0, 0});
+  return copy.curve(std::vector<double>{1.0}, hot_and_cold).bytes[static_cast<std::size_t>(chains.point())];
+}
+
 TEST(CacheChains, AChainTouchesItsPointsBytes) {
   std::vector<std::int64_t> bytes(400, 600'000);
   bytes[7] = 0;  // Cannot be run.
   CacheChains chains(kCache, 1);
   std::set<int> points;
-  for (int i = 0; i < 10; ++i) {
+  std::set<double> stretches;
+  for (std::size_t i = 0; i < 2 * chains.points(); ++i) {
     const std::vector<int> chain = chains.next(bytes);
     ASSERT_FALSE(chain.empty());
     points.insert(chains.point());
-    const double target = (0.125 * (1 << chains.point())) * kCache;
+    const double target = target_of(chains);
     EXPECT_NEAR(0.6e6 * static_cast<double>(chain.size()), target, 0.25 * target);
+    EXPECT_EQ(chains.request().times, CacheChains::kTimes);
+    stretches.insert(chains.request().stretch);
     EXPECT_EQ(std::set<int>(chain.begin(), chain.end()).size(), chain.size()) << "none twice";
     EXPECT_FALSE(std::set<int>(chain.begin(), chain.end()).contains(7));
   }
-  EXPECT_EQ(points.size(), 5u);
+  EXPECT_EQ(points.size(), chains.points());
+  EXPECT_EQ(stretches, (std::set<double>{0, 1, 3}));
 }
 
 TEST(CacheChains, PointsThatTheModelsDoNotReachArePassedOver) {
@@ -32,7 +44,7 @@ TEST(CacheChains, PointsThatTheModelsDoNotReachArePassedOver) {
   CacheChains chains(kCache, 1);
   for (int i = 0; i < 4; ++i) {
     EXPECT_FALSE(chains.next(few).empty());
-    EXPECT_LE(chains.point(), 1);
+    EXPECT_LT(target_of(chains), 11e6);
   }
   EXPECT_TRUE(chains.next(std::vector<std::int64_t>(3, 1000)).empty());
   EXPECT_TRUE(chains.next({}).empty());
@@ -55,8 +67,9 @@ TEST(CacheChains, OnlyWeightsWithoutScratchTell) {
 TEST(CacheChains, NoModelIsMostOfAChain) {
   const std::vector<std::int64_t> bytes{4 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20};
   CacheChains chains(kCache, 1);
-  const std::vector<int> chain = chains.next(bytes);
-  ASSERT_EQ(chains.point(), 0);
+  std::vector<int> chain;
+  do chain = chains.next(bytes);
+  while (target_of(chains) != kCache / 8.0);
   EXPECT_EQ(chain.size(), 4u);
 }
 
@@ -78,9 +91,8 @@ TEST(CacheChains, TheCurveIsTheShareOfTheColdExtra) {
     return kernel == 0 ? std::pair{10.0, 30.0} : kernel == 1 ? std::pair{100.0, 140.0} : std::pair{0.0, 0.0};
   };
   const CacheCurve curve = chains.curve(factors, times);
-  ASSERT_EQ(curve.bytes.size(), 5u);
+  ASSERT_EQ(curve.bytes.size(), chains.points());
   for (std::size_t point = 0; point < 5; ++point) {
-    EXPECT_DOUBLE_EQ(curve.bytes[point], 0.125 * (1 << point) * kCache);
     EXPECT_NEAR(curve.extra_us[point] / curve.cold_extra_us[point], static_cast<double>(point) / 4, 1e-6);
     EXPECT_NEAR(curve.cold_extra_us[point], 12 * (20 + 40), 1e-6);
   }
@@ -97,14 +109,34 @@ TEST(CacheChains, OneWildKernelIsHeldBack) {
   EXPECT_LE(curve.extra_us[2] / curve.cold_extra_us[2], 0.2);
 }
 
+TEST(CacheChains, TheTimeOfALoopHoldsTheWaiting) {
+  const std::vector<std::int64_t> bytes(400, 600'000);
+  CacheChains chains(kCache, 1);
+  KernelPlan plan;
+  plan.kernels.resize(1);
+  plan.kernels[0].signature.weight_bytes = 1 << 20;
+  const std::vector<const KernelPlan*> links{&plan, &plan};
+  for (std::size_t i = 0; i < chains.points(); ++i) {
+    ASSERT_FALSE(chains.next(bytes).empty());
+    ChainSamples samples;
+    samples.kernel_us.assign(2 * CacheChains::kTimes, 15);
+    samples.timed_us = 30 * CacheChains::kTimes;
+    samples.waited_us = chains.request().stretch * samples.timed_us;
+    chains.add_chain(samples, links, 0, 0, [](std::size_t, std::size_t) { return 0; });
+  }
+  const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
+  EXPECT_EQ(std::set<double>(curve.loop_us.begin(), curve.loop_us.end()), (std::set<double>{30, 60, 120}));
+  for (std::size_t i = 0; i < chains.points(); ++i) EXPECT_NEAR(curve.extra_us[i] / curve.cold_extra_us[i], 0.5, 1e-6);
+}
+
 TEST(CacheCurve, LaterRunsCountMore) {
-  CacheCurve curve{{1, 2}, {10, 20}, {100, 100}};
-  curve.add_later({{1, 2}, {50, 60}, {100, 100}});
-  EXPECT_EQ(curve, (CacheCurve{{1, 2}, {55, 70}, {150, 150}}));
+  CacheCurve curve{{1, 2}, {40, 80}, {10, 20}, {100, 100}};
+  curve.add_later({{1, 2}, {70, 80}, {50, 60}, {100, 100}});
+  EXPECT_EQ(curve, (CacheCurve{{1, 2}, {60, 80}, {55, 70}, {150, 150}}));
   curve.add_later({});
   EXPECT_EQ(curve.bytes.size(), 2u);
-  curve.add_later({{4}, {1}, {2}});
-  EXPECT_EQ(curve, (CacheCurve{{4}, {1}, {2}}));
+  curve.add_later({{4}, {3}, {1}, {2}});
+  EXPECT_EQ(curve, (CacheCurve{{4}, {3}, {1}, {2}}));
 }
 
 }  // namespace

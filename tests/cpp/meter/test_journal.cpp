@@ -9,6 +9,7 @@
 #include "meter/scratch_folder.h"
 #include "mmt/error.h"
 #include "mmt/file.h"
+#include "mmt/hash.h"
 #include "mmt/profile_fields.h"
 
 namespace mmt {
@@ -57,7 +58,7 @@ std::vector<JournalEntry> read_all(const std::string& path, JournalReport* repor
 TEST(Journal, GivesBackWhatChainsTold) {
   testing::ScratchFolder folder;
   const std::string path = folder / "latency.jsonl";
-  const CacheCurve curve{{4e6, 8e6}, {1.5, 20}, {100, 100}};
+  const CacheCurve curve{{4e6, 8e6}, {400, 900}, {1.5, 20}, {100, 100}};
   {
     JournalWriter writer(path, some_run());
     writer.append(some_profile(1));
@@ -72,6 +73,28 @@ TEST(Journal, GivesBackWhatChainsTold) {
   EXPECT_EQ(caches[0].curve, curve);
   EXPECT_EQ(caches[0].config_id, some_run().config_id());
   EXPECT_EQ(read_all(path).size(), 1u);
+}
+
+TEST(Journal, PassesOverChainsOfEarlierVersionsThatHaveNoTime) {
+  testing::ScratchFolder folder;
+  const std::string path = folder / "latency.jsonl";
+  {
+    JournalWriter writer(path, some_run());
+    writer.append(CacheCurve{{4e6}, {400}, {1.5}, {100}});
+  }
+  std::string text = read_file(path);
+  const std::string time = "\"loop_us\":[400.0],", sum = ",\"sum\":\"";
+  const std::size_t line = text.rfind('\n', text.size() - 2) + 1;
+  ASSERT_NE(text.find(time, line), std::string::npos);
+  text.erase(text.find(time, line), time.size());
+  const std::size_t seal = text.rfind(sum);
+  text = text.substr(0, seal) + sum + sha256_hex(text.substr(line, seal - line)).substr(0, 16) + "\"}\n";
+  std::ofstream(path) << text;
+  std::vector<JournalCache> caches;
+  const JournalReport report = read_journal(
+      path, [](const JournalEntry&) {}, [&](const JournalCache& cache) { caches.push_back(cache); });
+  EXPECT_EQ(report.dropped, 0);
+  EXPECT_TRUE(caches.empty());
 }
 
 TEST(Journal, GivesBackWhatWasWritten) {

@@ -21,7 +21,7 @@ inline CostModel space_cost_model() {
   CostModel model;
   model.run_overhead_us = 7;
   model.kernel_overhead_us = 0.3;
-  model.l3_bytes = 3e7;
+  model.cold = {2000, 1.5e7, 1.5};
   return model;
 }
 

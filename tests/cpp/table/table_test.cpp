@@ -241,13 +241,13 @@ TEST_F(TableTest, HoldsWhatChainsToldOfTheCaches) {
   EXPECT_TRUE(LatencyTable::open(folder_)->config().cache.empty());
   {
     JournalWriter writer(file("latency.jsonl"), make_run());
-    writer.append(CacheCurve{{4e6, 8e6}, {10, 20}, {100, 100}});
+    writer.append(CacheCurve{{4e6, 8e6}, {400, 800}, {10, 20}, {100, 100}});
   }
   {
     JournalWriter writer(file("latency.jsonl"), make_run());
-    writer.append(CacheCurve{{4e6, 8e6}, {5, 10}, {50, 100}});
+    writer.append(CacheCurve{{4e6, 8e6}, {400, 800}, {5, 10}, {50, 100}});
   }
-  EXPECT_EQ(LatencyTable::open(folder_)->config().cache, (CacheCurve{{4e6, 8e6}, {10, 20}, {100, 150}}));
+  EXPECT_EQ(LatencyTable::open(folder_)->config().cache, (CacheCurve{{4e6, 8e6}, {400, 800}, {10, 20}, {100, 150}}));
 }
 
 TEST_F(TableTest, ConfigurationsNeverMix) {
