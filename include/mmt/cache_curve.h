@@ -23,7 +23,8 @@ constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes) {
 struct CacheCurve {
   std::vector<double> bytes, loop_us, extra_us, cold_extra_us;
 
-  bool empty() const { return bytes.empty(); }
+  /// Nothing is told, or by an earlier version, without the time.
+  bool empty() const { return loop_us.empty(); }
   /// Takes in a later run's sums; earlier ones count half. Of curves with other points the later one stays.
   void add_later(const CacheCurve& later) {
     if (later.empty()) return;

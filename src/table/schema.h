@@ -9,7 +9,7 @@
 namespace mmt::table {
 
 /// PRAGMA user_version of a finished table. Raised when an old reader could misread a new table.
-inline constexpr int kSchemaVersion = 3;
+inline constexpr int kSchemaVersion = 2;
 /// PRAGMA application_id: "MMTL".
 inline constexpr int kApplicationId = 0x4d4d544c;
 

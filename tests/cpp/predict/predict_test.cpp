@@ -104,6 +104,9 @@ TEST(ColdCurve, ChainsThatHardlyToldAnythingLeaveWhatIsUsual) {
   const ColdCurve fitted = ColdCurve::fit(chains_of({10000, 4.5e7, 2.2}, 0.01), kCache);
   EXPECT_NEAR(fitted.scale_bytes / usual.scale_bytes, 1, 0.01);
   EXPECT_NEAR(fitted.others_bytes_per_us / usual.others_bytes_per_us, 1, 0.01);
+  CacheCurve without_time = chains_of({10000, 4.5e7, 2.2}, 5000);
+  without_time.loop_us.clear();
+  EXPECT_EQ(ColdCurve::fit(without_time, kCache), usual) << "as tables of earlier versions have it";
   EXPECT_NEAR(ColdCurve::fit({}, 2 * kCache).scale_bytes, 2 * usual.scale_bytes, 1) << "it goes with the cache's size";
 }
 
