@@ -70,7 +70,7 @@ def inside(result: dict[str, Any]) -> int:
     for model in result["models"]:
         # The rows hold the interval of the prediction with fresh operators; its relative width is the table's.
         below, above = model["low_us"] / model["predicted_us"], model["high_us"] / model["predicted_us"]
-        middle = result["reference_scale"] * model["table_us"]
+        middle = model.get("now_us") or result["reference_scale"] * model["table_us"]
         count += below * middle <= model["true_us"] <= above * middle
     return count
 

@@ -111,7 +111,8 @@ def _drift_lines(report: ValidationReport) -> list[str]:
         return []
     return [
         f"the machine takes {report.reference_scale:.3f} times the table's times now; the table's predictions: MAPE "
-        f"{report.table_metrics['mape_pct']:.2f} %, on the scale of now {report.scaled_metrics['mape_pct']:.2f} %"
+        f"{report.table_metrics['mape_pct']:.2f} %, in the machine's state of now "
+        f"{report.scaled_metrics['mape_pct']:.2f} %"
     ]
 
 

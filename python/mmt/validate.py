@@ -53,6 +53,7 @@ class ModelRow:
     size_mb: float = math.nan
     predicted_size_mb: float = math.nan
     table_us: float = math.nan
+    now_us: float = math.nan
 
 
 @dataclass
@@ -61,7 +62,8 @@ class ValidationReport:
 
     `metrics`: of the predictions in the rows. `table_metrics`: of the table's own predictions (`table_us`), whatever
     the machine did since it was measured. `reference_scale`: how much slower (above 1) the reference operators, which
-    stand in every round, were than in the table; `scaled_metrics`: of the table's predictions times that.
+    stand in every round, were than in the table; `scaled_metrics`: of the table's predictions times that, with how cold
+    chains of the same operators say that models run now (`now_us`).
     `table_predictions`: those of the table, one per row; not in the JSON. `split`: per kernel type the time inside the
     models (profiled) and in the prediction, summed over the models.
     """
@@ -142,9 +144,9 @@ def validate(
 
     `inputs`: one shape, a list of shapes, or a dictionary name -> shape(s) where models differ. `threads`: None takes
     the table's. A few operators of the table stand in every round and tell how much the machine's speed has changed
-    since (`reference_scale`); `with_ops` visits all that the models need and predicts from these times, so that no
-    change of the machine counts as an error of the prediction. `exporter`: "mmt" or "torch", what converts the measured
-    models. Models that cannot be converted or measured are listed in `failed`.
+    since (`reference_scale`), and others' use of its caches; `with_ops` visits all that the models need and predicts
+    from these times, so that no change of the machine counts as an error of the prediction. `exporter`: "mmt" or
+    "torch", what converts the measured models. Models that cannot be converted or measured are listed in `failed`.
     Raises MmtError where the table cannot be used.
     """
     table = open_table(ops_dir)
@@ -173,6 +175,7 @@ def validate(
         measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes)
     truths = measured_now["models"]
     scale = _scale(table, measured_now["kernels"])
+    now = _core.predict.overlay(table, {}, measured_now["cache"])
     if with_ops:
         table = _core.predict.overlay(table, measured_now["kernels"], measured_now["cache"])
     rows: list[ModelRow] = []
@@ -184,12 +187,14 @@ def validate(
             failed.append({"name": name, "reason": truth["reason"]})
             continue
         prediction = before[name]
+        same = (by_name[name], _inputs_of(inputs, name))
         if with_ops:
-            prediction = predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact)
+            prediction = predict(same[0], table, same[1], dtype=dtype, exact=exact)
         if progress:
             progress("predicting", index + 1, len(truths))
         rows.append(_row(name, truth, prediction, sizes[name]))
         rows[-1].table_us = before[name].latency_us
+        rows[-1].now_us = scale * predict(same[0], now, same[1], dtype=dtype, exact=exact).latency_us
         predictions.append(prediction)
         measured.append(truth)
     if not rows:
@@ -206,7 +211,7 @@ def validate(
         failed=failed,
         reference_scale=scale,
         table_metrics=_core.stats.error_metrics(true_us, table_us),
-        scaled_metrics=_core.stats.error_metrics(true_us, [scale * us for us in table_us]),
+        scaled_metrics=_core.stats.error_metrics(true_us, [row.now_us for row in rows]),
         table_predictions=[before[row.name] for row in rows],
     )
 

@@ -73,13 +73,13 @@ def test_the_report_holds_truth_prediction_floor_and_scale(ops: Path, models, wi
     assert report.metrics["mape_pct"] == pytest.approx(mape)
     assert report.noise_floor["count"] == len(models)
     assert report.reference_scale > 0
-    scaled = [100 * abs(report.reference_scale * row.table_us / row.true_us - 1) for row in report.rows]
+    scaled = [100 * abs(row.now_us / row.true_us - 1) for row in report.rows]
     assert report.scaled_metrics["mape_pct"] == pytest.approx(sum(scaled) / len(scaled))
     # In the model and in the prediction stand the same kernels.
     assert all(row["in_model_count"] == row["predicted_count"] for row in report.split)
     text = report.to_text()
     assert "noise floor" in text
-    assert "on the scale of now" in text
+    assert "in the machine's state of now" in text
     report.write_csv(tmp_path / "rows.csv")
     with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
