@@ -25,17 +25,17 @@ whole model: times, overheads and the cache's pressure come from operators alone
 the same for all tables, were chosen while looking at models of `bench/zoo` and at variants of the two spaces. How the
 figures were chosen and how much runs differ: [design](design.md#how-accuracy-is-shown).
 
-MAPE, bias and max are errors in per cent of the table's predictions, on one scale with the models: operators stand in
-every round, and the median ratio of their hot times against the table's (*scale*) is applied, one number for all models
-of a set. *Raw*: MAPE of the table as it was metered, before the models. *Fresh*: MAPE of predictions from the
-operators' times in the rounds themselves. *Floor*: the same statistics between the even and the odd rounds of the
-measured models. *Inside*: share of the models in their 95 % interval. A target counts as met where the figure is under
-it or under 1.2 times the floor of its run.
+All figures are errors in per cent. *Fresh*: predictions from operators that stand in the same rounds as the models.
+*Now*: predictions from the table's own times in the machine's state of now: times one factor for its speed (*scale*:
+the median ratio of the operators' hot times against the table's), with how cold chains of operators say that models
+run. *Raw*: the table as it was metered, before the models. *Floor*: the same statistics between the even and the odd
+rounds of the measured models. *Inside*: share of the models in the 95 % interval of *now*. A target counts as *met*
+where the figure is under it or under 1.2 times the floor of its run: by fresh / by now.
 """
 
 
-def is_met(result: dict[str, Any]) -> bool:
-    metrics, floor = result["scaled_metrics"], result["noise_floor"]
+def is_met(result: dict[str, Any], metrics: dict[str, Any]) -> bool:
+    floor = result["noise_floor"]
     mape, largest, within = GROUPS[result["group"]][1]
     return (
         metrics["mape_pct"] <= max(mape, FLOORS * floor["mape_pct"])
@@ -45,21 +45,24 @@ def is_met(result: dict[str, Any]) -> bool:
 
 
 def row(name: str, result: dict[str, Any]) -> str:
-    shown, floor = result["scaled_metrics"], result["noise_floor"]
+    fresh, now, floor = result["metrics"], result["scaled_metrics"], result["noise_floor"]
+    aged = result["group"] == "aged"  # Its operators are not in the rounds.
+    judged = [now] if aged else [fresh, now]
     cells = [
         name,
-        str(shown["count"]),
-        f"**{shown['mape_pct']:.2f}**",
-        f"{shown['bias_pct']:+.2f}",
-        f"{shown['max_pct']:.2f}",
-        f"{100 * shown['within_5pct']:.0f} %",
-        f"{floor['mape_pct']:.2f} / {floor['max_pct']:.2f}",
+        str(now["count"]),
+        "" if aged else f"**{fresh['mape_pct']:.2f}**",
+        "" if aged else f"{fresh['bias_pct']:+.2f}",
+        "" if aged else f"{fresh['max_pct']:.2f}",
+        f"**{now['mape_pct']:.2f}**",
+        f"{now['bias_pct']:+.2f}",
+        f"{now['max_pct']:.2f}",
         f"{result['table_metrics']['mape_pct']:.2f}",
-        "" if result["group"] == "aged" else f"{result['metrics']['mape_pct']:.2f}",
+        f"{floor['mape_pct']:.2f} / {floor['max_pct']:.2f}",
         f"{result['reference_scale']:.3f}",
         f"{100 * inside(result) / len(result['models']):.0f} %",
-        f"{shown['spearman']:.3f}",
-        "yes" if is_met(result) else "no",
+        f"{now['spearman']:.3f}",
+        " / ".join("yes" if is_met(result, metrics) else "no" for metrics in judged),
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -88,15 +91,19 @@ def page(results: dict[str, dict[str, Any]]) -> str:
             "",
             f"Target per set: {target}.",
             "",
-            "| set | models | MAPE | bias | max | within 5 % | floor (MAPE / max) | raw | fresh | scale | inside | "
-            "Spearman | met |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+            "| set | models | fresh MAPE | bias | max | now MAPE | bias | max | raw MAPE | floor (MAPE / max) "
+            "| scale | inside | Spearman | met |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
             *(row(name, result) for name, result in mine.items()),
             "",
         ]
         if len(mine) > 2:
-            mean = sum(result["scaled_metrics"]["mape_pct"] for result in mine.values()) / len(mine)
-            lines += [f"Mean MAPE over the {len(mine)} sets: {mean:.2f} %.", ""]
+            means = [
+                sum(result[kind]["mape_pct"] for result in mine.values()) / len(mine)
+                for kind in ("metrics", "scaled_metrics", "table_metrics")
+            ]
+            shown = " / ".join(f"{mean:.2f}" for mean in means)
+            lines += [f"Mean MAPE over the {len(mine)} sets: {shown} % (fresh / now / raw).", ""]
     lines += after_calibration(results) + sizes(results) + coverage(results)
     return "\n".join(lines)
 
@@ -149,10 +156,12 @@ def sizes(results: dict[str, dict[str, Any]]) -> list[str]:
 def coverage(results: dict[str, dict[str, Any]]) -> list[str]:
     models = sum(len(result["models"]) for result in results.values())
     right = sum(inside(result) for result in results.values())
+    fresh = [model for result in results.values() if result["group"] != "aged" for model in result["models"]]
+    fresh_share = sum(model["inside"] for model in fresh) / max(len(fresh), 1)
     return [
         "## Intervals",
         "",
-        f"Of all {models} models above, {100 * right / models:.1f} % lie inside their 95 % interval "
-        "(target: 91 to 99).",
+        f"Of all {models} models above, {100 * right / models:.1f} % lie inside their 95 % interval in the state of "
+        f"now, {100 * fresh_share:.1f} % of {len(fresh)} inside that of fresh operators (target: 91 to 99).",
         "",
     ]
