@@ -10,6 +10,7 @@
 #include "table/cells.h"
 #include "table/overhead.h"
 #include "table/pool.h"
+#include "table/schema.h"
 
 namespace mmt::table {
 namespace {
@@ -89,11 +90,9 @@ struct Group {
 void Builder::pool_kernels() {
   Statement rows(
       database_,
-      "SELECT p.config_no, p.kernel_no, m.flags, t.cold_count, t.cold_mean_us, t.cold_median_us, t.cold_ci_low_us, "
-      "t.cold_ci_high_us, t.cold_min_us, t.cold_max_us, t.cold_noisy, t.hot_count, t.hot_mean_us, t.hot_median_us, "
-      "t.hot_ci_low_us, t.hot_ci_high_us, t.hot_min_us, t.hot_max_us, t.hot_noisy "
-      "FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
-      "CROSS JOIN operator_kernel_time t ON " +
+      "SELECT p.config_no, p.kernel_no, m.flags, " + operator_kernel_time_columns_sql("t") +
+          " FROM operator_kernel p INDEXED BY operator_kernel_by_kernel "
+          "CROSS JOIN operator_kernel_time t ON " +
           same_kernel_sql("t") +
           " JOIN operator o ON o.operator_no = p.operator_no "
           "JOIN measurement m ON m.config_no = p.config_no AND m.operator_no = p.operator_no AND m.context = p.context "
@@ -105,18 +104,6 @@ void Builder::pool_kernels() {
     bind_cells(insert_cost_, kKernelCostFields, group.row());
     insert_cost_.run();
   };
-  const auto read_summary = [&] {
-    Summary summary;
-    rows.read(summary.count);
-    rows.read(summary.mean_us);
-    rows.read(summary.median_us);
-    rows.read(summary.ci_low_us);
-    rows.read(summary.ci_high_us);
-    rows.read(summary.min_us);
-    rows.read(summary.max_us);
-    rows.read(summary.noisy);
-    return summary;
-  };
   while (rows.step()) {
     const int config = rows.next<int>();
     const auto kernel = rows.next<std::int64_t>();
@@ -127,9 +114,9 @@ void Builder::pool_kernels() {
       group.kernel = kernel;
     }
     const auto flags = rows.next<std::string>();
-    const Summary cold = read_summary();
-    const Summary hot = read_summary();
-    group.add(cold, hot, flags);
+    KernelProfile times;
+    read_cells(rows, kOperatorKernelTimeFields, times);
+    group.add(times.cold, times.hot, flags);
   }
   write();
 }

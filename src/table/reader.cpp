@@ -140,16 +140,11 @@ const std::string& Reader::key_of(std::int64_t kernel_no, std::vector<std::share
   if (!statement.step()) {
     throw Error(ErrorCode::kCorrupt, database_.path() + ": an operator's kernel is not there; run `mmt table rebuild`");
   }
+  KernelRow row = read_kernel(statement);
   const bool has_cost = statement.next<bool>();
-  std::string key;
-  if (has_cost && kernels != nullptr) {
-    auto row = std::make_shared<const KernelRow>(read_kernel(statement));
-    key = row->key;
-    kernels->push_back(std::move(row));
-  } else {
-    key = hex_from_blob(statement.next<Blob16>());
-  }
   statement.start();
+  std::string key = row.key;
+  if (has_cost && kernels != nullptr) kernels->push_back(std::make_shared<const KernelRow>(std::move(row)));
   if (keys_.size() >= kMostKeys) keys_.clear();
   return keys_.emplace(kernel_no, std::move(key)).first->second;
 }

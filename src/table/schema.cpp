@@ -103,8 +103,13 @@ std::string insert(const std::string& table, const Columns& columns) {
   return "INSERT OR REPLACE INTO " + table + " (" + join(columns) + ") VALUES (" + marks + ")";
 }
 
+/// What Reader::read_kernel reads, in its order.
+std::string kernel_cells() {
+  return "SELECT k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.");
+}
+
 std::string kernel_with_cost() {
-  return "SELECT k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
+  return kernel_cells() +
          " FROM kernel k CROSS JOIN kernel_cost c ON c.config_no = ?1 AND c.kernel_no = k.kernel_no WHERE ";
 }
 
@@ -148,7 +153,10 @@ std::vector<std::pair<std::string, ColumnDefaults>> table_list() {
   return list;
 }
 
-std::string schema_identity() { return identity_hex(tables_sql()); }
+std::string schema_identity() {
+  static const std::string kIdentity = identity_hex(tables_sql());
+  return kIdentity;
+}
 
 std::string indexes_sql() {
   return "CREATE INDEX operator_by_shapes ON operator (class_name, input_shapes);\n"
@@ -192,6 +200,10 @@ const std::map<std::string, CellKind>& special_columns() {
   return kinds;
 }
 
+std::string operator_kernel_time_columns_sql(const std::string& row) {
+  return join(used_kernel_time_columns(), row + ".");
+}
+
 std::string insert_config_sql() { return insert("config", config_table()); }
 std::string insert_operator_sql() { return insert("operator", operator_table()); }
 std::string insert_measurement_sql() { return insert("measurement", measurement_table()); }
@@ -201,28 +213,42 @@ std::string insert_operator_kernel_time_sql() { return insert("operator_kernel_t
 std::string insert_port_sql() { return insert("port", port_table()); }
 std::string insert_cost_sql() { return insert("kernel_cost", cost_table()); }
 
-std::string select_configs_sql() { return "SELECT " + join(config_table()) + " FROM config ORDER BY config_no"; }
-std::string select_operator_sql() { return operator_select() + "fingerprint = ?1"; }
+// The texts of the statements that every opening prepares are put together once.
+std::string select_configs_sql() {
+  static const std::string kSql = "SELECT " + join(config_table()) + " FROM config ORDER BY config_no";
+  return kSql;
+}
+std::string select_operator_sql() {
+  static const std::string kSql = operator_select() + "fingerprint = ?1";
+  return kSql;
+}
 std::string select_measurements_sql() {
-  return "SELECT " + join(measurement_columns()) +
-         " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
+  static const std::string kSql = "SELECT " + join(measurement_columns()) +
+                                  " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
+  return kSql;
 }
 std::string select_operator_kernels_sql() {
-  return "SELECT role, port, tensors, kernel_no FROM operator_kernel"
-         " WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY position";
+  static const std::string kSql =
+      "SELECT role, port, tensors, kernel_no FROM operator_kernel"
+      " WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY position";
+  return kSql;
 }
 std::string select_numbered_kernel_sql() {
-  return "SELECT c.kernel_no IS NOT NULL, k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
-         " FROM kernel k LEFT JOIN kernel_cost c ON c.config_no = ?1 AND c.kernel_no = k.kernel_no "
-         "WHERE k.kernel_no = ?2";
+  static const std::string kSql = kernel_cells() +
+                                  ", c.kernel_no IS NOT NULL FROM kernel k LEFT JOIN kernel_cost c ON c.config_no = ?1 "
+                                  "AND c.kernel_no = k.kernel_no "
+                                  "WHERE k.kernel_no = ?2";
+  return kSql;
 }
 std::string select_ports_sql() {
-  return "SELECT direction, " + join(port_columns()) +
-         " FROM port WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY direction, position";
+  static const std::string kSql =
+      "SELECT direction, " + join(port_columns()) +
+      " FROM port WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY direction, position";
+  return kSql;
 }
 std::string select_kernel_sql() { return kernel_with_cost() + "k.key = ?2"; }
 std::string select_all_kernels_sql() {
-  return "SELECT k.key, " + join(kernel_columns(), "k.") + ", " + join(cost_columns(), "c.") +
+  return kernel_cells() +
          " FROM kernel_cost c CROSS JOIN kernel k ON k.kernel_no = c.kernel_no WHERE c.config_no = ?1 ORDER BY "
          "c.kernel_no";
 }

@@ -29,6 +29,9 @@ std::string views_sql();
 enum class CellKind { kBoolean, kJson };
 const std::map<std::string, CellKind>& special_columns();
 
+/// The columns of kOperatorKernelTimeFields, in their order, of the row that a statement calls `row`.
+std::string operator_kernel_time_columns_sql(const std::string& row);
+
 /// Statements of the writer; parameters in field-list order.
 std::string insert_config_sql();
 std::string insert_operator_sql();
