@@ -45,8 +45,9 @@ struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
   double cold_run_extra_us = 0,
          cold_kernel_extra_us =
-             0;    ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
-  ColdCurve cold;  ///< Of the table's chains of operators. With several threads nothing is cold.
+             0;            ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
+  double cache_bytes = 0;  ///< Largest cache; 0: holds everything.
+  ColdCurve cold;          ///< Of the table's chains of operators.
   int threads = 1;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
   double model_share = 0.025;
@@ -60,8 +61,8 @@ struct CostModel {
   /// λ of a run: of its own bytes, and of those that others touch meanwhile.
   double cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;
-  /// Share of a kernel's (cold − hot) that a model pays where nothing of its weights stays in the caches: weights count
-  /// whole, activations in part. `reads_input`: what it reads was written before the run.
+  /// Share of a kernel's (cold − hot) that a model pays where nothing stays in the caches: weights count whole unless
+  /// they are too large to be hot ever, activations in part. `reads_input`: what it reads was written before the run.
   double still_cold(const KernelSignature& kernel, bool reads_input = false) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;

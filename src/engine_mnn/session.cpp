@@ -19,6 +19,9 @@ HostTensor host_tensor(const MNN::Tensor* device, void* data) {
   return HostTensor(MNN::Tensor::create(device->shape(), device->getType(), data, host_layout(device)));
 }
 
+/// Several times what a thread of the pool needs to wake up.
+constexpr double kWakingUs = 60;
+
 /// Computes that long without touching memory, and returns how long it was.
 double wait_us(double us) {
   const std::int64_t start = now_ns(), end = start + static_cast<std::int64_t>(us * 1e3);
@@ -37,8 +40,11 @@ MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions
       desc_(describe(model_, origin_)),
       steal_(steal) {
   stamps_.resize(desc_.kernels.size() * 2 + 1);
-  // Does nothing but read the clock, because what it takes is charged to the kernels.
+  if (model_.threads() > 1 && !synchronise_) waking_us_ = kWakingUs;
+  // Does nothing but read the clock, because what it takes is charged to the kernels; before the first one, the pool's
+  // threads get the time to wake up, which the first kernel of every operator would be charged with otherwise.
   stamp_ = [this](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    if (waking_us_ > 0 && cursor_ == stamps_.data()) waited_us_ = wait_us(waking_us_);
     *cursor_ = now_ns();
     if (cursor_ != &stamps_.back()) ++cursor_;
     return true;
@@ -103,6 +109,7 @@ double MnnSession::execute() {
 
 double MnnSession::execute_profiled(float* kernel_us) {
   cursor_ = stamps_.data();
+  waited_us_ = 0;
   const std::int64_t begin = now_ns();
   // One callback for before and after, which MNN calls in turn.
   const int code =
@@ -117,7 +124,7 @@ double MnnSession::execute_profiled(float* kernel_us) {
                 origin_ + ": a run executed other kernels than the " + std::to_string(kernels) + " of the schedule");
   for (std::size_t k = 0; k < kernels; ++k)
     kernel_us[k] = static_cast<float>(static_cast<double>(stamps_[2 * k + 1] - stamps_[2 * k]) * 1e-3);
-  return static_cast<double>(end - begin) * 1e-3;
+  return static_cast<double>(end - begin) * 1e-3 - waited_us_;
 }
 
 RunSamples MnnSession::run(const RunRequest& request) {
@@ -163,6 +170,7 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, const 
       if (time > 0 && session->takes_indices_) session->fill_inputs();
       const double took_us = session->execute_profiled(place);
       samples.timed_us += took_us;
+      samples.waited_us += session->waited_us_;
       if (request.stretch > 0) samples.waited_us += wait_us(request.stretch * took_us);
       place += session->desc_.kernels.size();
     }

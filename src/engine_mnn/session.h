@@ -61,6 +61,7 @@ class MnnSession {
   bool takes_indices_ = false;        // Of the inputs, some are integers.
   std::vector<std::int64_t> stamps_;  // Two per kernel, and one that takes whatever is too much.
   std::int64_t* cursor_ = nullptr;
+  double waking_us_ = 0, waited_us_ = 0;  // To wait before the first kernel, and how long that was in the last run.
   MNN::TensorCallBackWithInfo stamp_;
   StealMeter& steal_;
 };

@@ -13,6 +13,9 @@ constexpr double kTwoSided95 = 1.96;
 // What a byte of outputs counts against one of weights in a kernel's cold time, and how much of their part a model pays
 // too: its activations were written just before, or their memory was used by others lately.
 constexpr double kOutput = 0.5, kActivations = 0.4;
+// Weights larger than this share of the largest cache do not stay from one run to the next even where nothing else
+// runs: hot times hold most of their reading, and what a cold run adds is something else.
+constexpr double kStays = 0.25;
 // A model's input was written before the run, by way of the caches.
 constexpr double kInput = 0.4;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
@@ -53,8 +56,8 @@ CostModel CostModel::from(const ConfigRow& config) {
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
   model.threads = std::max(config.run.config.threads, 1);
-  // With several threads a first run after others shows how the pool wakes up rather than what the caches lost.
-  if (model.threads == 1) model.cold = cold_curve_of(config);
+  model.cache_bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes));
+  model.cold = cold_curve_of(config);
   return model;
 }
 
@@ -70,7 +73,10 @@ double CostModel::still_cold(const KernelSignature& kernel, bool reads_input) co
   if (reads_input) return kInput;
   const auto weights = static_cast<double>(kernel.weight_bytes);
   const double outputs = kOutput * static_cast<double>(kernel.output_bytes);
-  return weights + outputs > 0 ? (weights + kActivations * outputs) / (weights + outputs) : 0;
+  if (!(weights + outputs > 0)) return 0;
+  const double kept = weight_bytes(kernel, threads), stays = kStays * cache_bytes;
+  const double lost = kept > stays && stays > 0 ? stays / kept : 1;
+  return (lost * weights + kActivations * outputs) / (weights + outputs);
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {
