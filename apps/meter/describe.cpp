@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 namespace mmt::app {
 namespace {
@@ -36,28 +35,11 @@ std::string list_text(const std::vector<int>& numbers) {
   return text;
 }
 
-/// The lines of EngineFacts::build_flags as an object; null where they are unknown.
+/// The options as an object; null where they are unknown.
 Json flags_json(const std::string& flags) {
   Json json;
-  std::istringstream lines(flags);
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t equals = line.find('=');
-    if (equals != std::string::npos) json[line.substr(0, equals)] = line.substr(equals + 1);
-  }
+  for (const auto& [name, value] : build_flag_list(flags)) json[name] = value;
   return json;
-}
-
-/// The options that are on, and those that are no switches.
-std::string flags_text(const std::string& flags) {
-  std::string text;
-  std::istringstream lines(flags);
-  for (std::string line; std::getline(lines, line);) {
-    const bool off = line.ends_with("=OFF") || line.ends_with("=0") || line.ends_with("=FALSE");
-    if (off) continue;
-    text += (text.empty() ? "" : " ") + (line.ends_with("=ON") ? line.substr(0, line.size() - 3) : line);
-  }
-  return text.empty() ? "unknown: the build folder of the engine was not at hand, and the library does not record them"
-                      : text;
 }
 
 std::string words_text(const std::vector<std::string>& words) {
@@ -166,7 +148,7 @@ std::string describe_text(const HostFacts& host, const EngineProbe& engine) {
   line("engine", facts.name + " " + facts.version + " (" + facts.build + "), " + facts.backend + ", " +
                      std::to_string(facts.threads) + " threads" + (facts.per_kernel ? "" : ", whole runs only"));
   line("  library", facts.library.empty() ? "unknown" : facts.library);
-  line("  flags", flags_text(facts.build_flags));
+  line("  flags", build_flags_text(facts.build_flags));
   for (const char* found : {"yes", "no", "unknown"}) {
     std::string names;
     for (const CodePath& path : engine.code) {

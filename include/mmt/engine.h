@@ -39,6 +39,11 @@ struct EngineFacts {
   std::string build_flags;
 };
 
+/// Name and value of each option in EngineFacts::build_flags, in their order.
+std::vector<std::pair<std::string, std::string>> build_flag_list(const std::string& build_flags);
+/// For people: the options that are on and those that are no switches, or that they are unknown.
+std::string build_flags_text(const std::string& build_flags);
+
 /// Whether a library of MNN holds code for an instruction set, judged by the names of its functions.
 struct CodePath {
   std::string name;   ///< "avx2", "avx512", "arm82", …

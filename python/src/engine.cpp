@@ -130,6 +130,10 @@ void bind_configuration(nb::module_& m) {
       .def_ro("per_kernel", &mmt::EngineFacts::per_kernel)
       .def_ro("library", &mmt::EngineFacts::library)
       .def_ro("build_flags", &mmt::EngineFacts::build_flags);
+  m.def("build_flag_list", &mmt::build_flag_list, "build_flags"_a,
+        "Name and value of each option in EngineFacts.build_flags.");
+  m.def("build_flags_text", &mmt::build_flags_text, "build_flags"_a,
+        "For people: the options that are on and those that are no switches, or that they are unknown.");
   m.def(
       "code_paths",
       [](const std::string& library) {

@@ -1,5 +1,5 @@
-// Looking at torch modules: the texts behind fingerprints, and the paths of modules. What is plain (numbers, texts,
-// lists of them) is read here; for anything else Python is asked, which knows what the texts mean (fingerprint.py).
+// Looking at torch modules: the texts behind fingerprints. What is plain (numbers, texts, lists of them) is
+// read here; for anything else Python is asked, which knows what the texts mean (fingerprint.py).
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
@@ -11,10 +11,15 @@
 #include <vector>
 
 #include "mmt/hash.h"
+#include "module_items.h"
 #include "python_text.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using mmt_python::dictionary_of;
+using mmt_python::each_item;
+
+void bind_module_paths(nb::module_& m);  // module_paths.cpp
 
 namespace {
 
@@ -56,28 +61,7 @@ Memory& memory() {
   return *kMemory;
 }
 
-/// Calls `use(key, value)` for the items of a dictionary or of something like one.
-template <class Use>
-void each_item(PyObject* mapping, Use use) {
-  if (PyDict_CheckExact(mapping)) {
-    Py_ssize_t position = 0;
-    PyObject *key = nullptr, *value = nullptr;
-    while (PyDict_Next(mapping, &position, &key, &value)) use(key, value);
-    return;
-  }
-  for (nb::handle item : nb::handle(mapping).attr("items")()) {
-    const nb::object key = item[0], value = item[1];
-    use(key.ptr(), value.ptr());
-  }
-}
-
 bool is_empty(PyObject* mapping) { return PyObject_IsTrue(mapping) == 0; }
-
-nb::object dictionary_of(nb::handle module) {
-  PyObject* dictionary = PyObject_GenericGetDict(module.ptr(), nullptr);
-  if (dictionary == nullptr) nb::raise_python_error();
-  return nb::steal(dictionary);
-}
 
 class Walk {
  public:
@@ -346,30 +330,6 @@ class Walk {
   std::unordered_map<PyObject*, std::shared_ptr<Class>> checked_;
 };
 
-/// Paths of all modules by id (the first path of a shared one), and those of which an attribute is true or is set.
-struct Paths {
-  nb::dict names;
-  nb::list training, compiled;
-
-  void visit(nb::handle module, const std::string& path) {
-    names[nb::int_(reinterpret_cast<std::size_t>(module.ptr()))] = path;
-    const nb::object dictionary = dictionary_of(module);
-    PyObject* flag = PyDict_GetItemWithError(dictionary.ptr(), training_name.ptr());
-    const nb::object held = flag != nullptr ? nb::borrow(flag) : nb::object(module.attr("training"));
-    if (PyObject_IsTrue(held.ptr()) == 1) training.append(module);
-    PyObject* call = PyDict_GetItemWithError(dictionary.ptr(), compiled_name.ptr());
-    if (call != nullptr && call != Py_None) compiled.append(module);
-    PyObject* own = PyDict_GetItemWithError(dictionary.ptr(), modules_name.ptr());
-    const nb::object children = own != nullptr ? nb::borrow(own) : nb::object(module.attr("_modules"));
-    each_item(children.ptr(), [&](PyObject* name, PyObject* child) {
-      if (child == Py_None || names.contains(nb::int_(reinterpret_cast<std::size_t>(child)))) return;
-      visit(child, path.empty() ? mmt_python::utf8(name) : path + "." + mmt_python::utf8(name));
-    });
-  }
-
-  nb::str training_name{"training"}, compiled_name{"_compiled_call_impl"}, modules_name{"_modules"};
-};
-
 }  // namespace
 
 void bind_fingerprints(nb::module_& m) {
@@ -379,16 +339,7 @@ void bind_fingerprints(nb::module_& m) {
       .def("configuration", &Walk::configuration, "module"_a)
       .def("fingerprint", &Walk::fingerprint, "scheme"_a, "module"_a, "inputs"_a)
       .def_prop_ro("hooked", &Walk::hooked, "Whether a module that was looked at has hooks.");
-  m.def(
-      "paths",
-      [](nb::handle model) {
-        Paths paths;
-        paths.visit(model, "");
-        return nb::make_tuple(paths.names, paths.training, paths.compiled);
-      },
-      "model"_a,
-      "Paths of all modules by id (the first path of a shared one), the modules that are in training mode, and those "
-      "that were compiled in place.");
+  bind_module_paths(m);
   m.def(
       "forget",
       [] {

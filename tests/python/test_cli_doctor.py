@@ -21,7 +21,8 @@ CALM: dict[str, Any] = {
 INSTALLED: dict[str, Any] = {
     "torch": "2.13.0", "onnx": "1.18.0",
     "wheel": {"version": "3.6.1", "supported": True, "supported_versions": ("3.6.1",)},
-    "engine": {"name": "mnn", "version": "3.6.1", "build": "wheel 1a2b", "backend": "cpu", "threads": 1},
+    "engine": {"name": "mnn", "version": "3.6.1", "build": "wheel 1a2b", "backend": "cpu", "threads": 1,
+               "build_flags_text": "MNN_AVX2"},
     "engine_error": "",
 }
 

@@ -65,13 +65,8 @@ def judge_install(facts: dict[str, Any]) -> list[Finding]:
 
 def _build_text(engine: dict[str, Any]) -> str:
     """What is known of how the engine was compiled; what is unknown is said to be."""
-    flags, code = engine.get("build_flags"), engine.get("code") or {}
-    parts = []
-    if flags:
-        parts.append("flags " + " ".join(name if value == "ON" else f"{name}={value}" for name, value in flags.items()
-                                         if value not in ("OFF", "0", "FALSE")))
-    else:
-        parts.append("flags unknown (the library does not record them)")
+    code = engine.get("code") or {}
+    parts = [f"flags {engine['build_flags_text']}"]
     for found, word in (("yes", "has code for"), ("no", "has none for"), ("unknown", "not known:")):
         names = [name for name, value in code.items() if value == found]
         if names:

@@ -159,5 +159,13 @@ TEST_F(FramePipe, WritingToAClosedEndIsToldWithoutASignal) {
   EXPECT_FALSE(write_frame(fds_[1], {{{"call", "x"}}, {}}));
 }
 
+TEST(BuildFlags, AreListedAndToldToPeople) {
+  const std::string flags = "MNN_AVX2=ON\nMNN_CUDA=OFF\nnoise\nCMAKE_BUILD_TYPE=Release";
+  ASSERT_EQ(build_flag_list(flags).size(), 3u);
+  EXPECT_EQ(build_flag_list(flags)[1], (std::pair<std::string, std::string>("MNN_CUDA", "OFF")));
+  EXPECT_EQ(build_flags_text(flags), "MNN_AVX2 CMAKE_BUILD_TYPE=Release");
+  EXPECT_EQ(build_flags_text("").rfind("unknown", 0), 0u);
+}
+
 }  // namespace
 }  // namespace mmt

@@ -64,9 +64,10 @@ def read_install(start_engine: bool = True) -> dict[str, Any]:
     if start_engine:
         try:
             engine = default_engine().facts
-            flags = dict(line.split("=", 1) for line in engine.build_flags.splitlines() if "=" in line)
             facts["engine"] = {name: getattr(engine, name) for name in _ENGINE_FACTS} | {
-                "build_flags": flags or None, "code": _engine.code_paths(engine.library)}
+                "build_flags": dict(_engine.build_flag_list(engine.build_flags)) or None,
+                "build_flags_text": _engine.build_flags_text(engine.build_flags),
+                "code": _engine.code_paths(engine.library)}
         except MmtError as error:
             facts["engine_error"] = str(error)
     return facts
