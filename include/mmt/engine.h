@@ -95,6 +95,8 @@ struct SessionDesc {
   std::vector<TensorDesc> outputs;  ///< Ordered by name.
   double memory_mib = 0;            ///< The engine's own figure for the session.
   double mflops = 0;
+  /// Kernels that the engine's CPU computes although another backend was asked for, because that lacks them.
+  int cpu_kernels = 0;
 };
 
 /// How one input is filled before every run.

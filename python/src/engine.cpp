@@ -98,7 +98,8 @@ void bind_descriptions(nb::module_& m) {
       .def_ro("inputs", &mmt::SessionDesc::inputs)
       .def_ro("outputs", &mmt::SessionDesc::outputs)
       .def_ro("memory_mib", &mmt::SessionDesc::memory_mib)
-      .def_ro("mflops", &mmt::SessionDesc::mflops);
+      .def_ro("mflops", &mmt::SessionDesc::mflops)
+      .def_ro("cpu_kernels", &mmt::SessionDesc::cpu_kernels);
 }
 
 void bind_configuration(nb::module_& m) {

@@ -1,5 +1,6 @@
 #include "engine_mnn/describe.h"
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 
@@ -53,11 +54,23 @@ RegionDesc region_desc(const MNN::Tensor::InsideDescribe::Region& region, Tensor
   return out;
 }
 
+/// What another backend computed lies in its own memory, until it is copied for whoever asks.
+bool lies_in_host_memory(const std::vector<MNN::Tensor*>& outputs) {
+#if defined(MMT_MNN_SDK)
+  return !outputs.empty() && std::all_of(outputs.begin(), outputs.end(), [](const MNN::Tensor* tensor) {
+    return tensor->buffer().host != nullptr && tensor->buffer().device == 0;
+  });
+#else
+  return false && outputs.empty();  // The wheel has no other backend than the CPU.
+#endif
+}
+
 }  // namespace
 
 SessionDesc describe(const Model& model, const std::string& origin) {
   SessionDesc desc;
   Tensors tensors;
+  const bool elsewhere = model.backend() != "cpu";
   for (const NamedTensor& input : model.inputs()) tensors.set_name(input.tensor, input.name);
   for (const NamedTensor& output : model.outputs()) tensors.set_name(output.tensor, output.name);
   for (const NamedTensor& input : model.inputs()) desc.inputs.push_back(tensors.desc(input.tensor));
@@ -75,6 +88,7 @@ SessionDesc describe(const Model& model, const std::string& origin) {
   };
   const MNN::TensorCallBackWithInfo after = [&](const std::vector<MNN::Tensor*>& outputs, const MNN::OperatorInfo*) {
     KernelDesc& kernel = desc.kernels.back();
+    desc.cpu_kernels += elsewhere && lies_in_host_memory(outputs) ? 1 : 0;
     for (const MNN::Tensor* tensor : outputs) {
       kernel.outputs.push_back(tensors.desc(tensor));
       if (kernel.type != "Raster") continue;

@@ -121,6 +121,7 @@ ModelProfile make_profile(const ItemState& state, const ProfileContext& context,
                               {disturbed(&Disturbance::steal), "steal"},
                               {state.migrated_visits > kManyDisturbed * state.visits, "migrated"},
                               {disturbed(&Disturbance::throttled), "throttled"},
+                              {state.on_cpu, "cpu_kernels"},
                               {overall.few, "few"}});
   return profile;
 }
