@@ -134,7 +134,8 @@ void to_json(json& out, const SessionDesc& desc) {
   json list = json::array();
   for (const auto& [id, tensor] : tensors) list.push_back(tensor_json(*tensor));
   out = {{"tensors", std::move(list)},    {"inputs", ids_of(desc.inputs)}, {"outputs", ids_of(desc.outputs)},
-         {"memory_mib", desc.memory_mib}, {"mflops", desc.mflops},         {"cpu_kernels", desc.cpu_kernels}, {"kernels", std::move(kernels)}};
+         {"memory_mib", desc.memory_mib}, {"mflops", desc.mflops},         {"cpu_kernels", desc.cpu_kernels},
+         {"kernels", std::move(kernels)}};
 }
 
 void from_json(const json& from, SessionDesc& desc) {

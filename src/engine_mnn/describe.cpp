@@ -55,13 +55,13 @@ RegionDesc region_desc(const MNN::Tensor::InsideDescribe::Region& region, Tensor
 }
 
 /// What another backend computed lies in its own memory, until it is copied for whoever asks.
-bool lies_in_host_memory(const std::vector<MNN::Tensor*>& outputs) {
+bool lies_in_host_memory([[maybe_unused]] const std::vector<MNN::Tensor*>& outputs) {
 #if defined(MMT_MNN_SDK)
   return !outputs.empty() && std::all_of(outputs.begin(), outputs.end(), [](const MNN::Tensor* tensor) {
     return tensor->buffer().host != nullptr && tensor->buffer().device == 0;
   });
 #else
-  return false && outputs.empty();  // The wheel has no other backend than the CPU.
+  return false;  // The wheel has no other backend than the CPU.
 #endif
 }
 

@@ -65,6 +65,15 @@ def test_numbers_are_those_of_torch(backend: str, network: tuple, monkeypatch: p
     np.testing.assert_allclose(np.asarray(result).reshape(-1), expected, atol=2e-3 * np.abs(expected).max())
 
 
+def test_kernels_that_the_backend_lacks_are_counted(backend: str, network: tuple, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start(backend, monkeypatch)
+    assert engine.open(str(network[2])).desc.cpu_kernels == 0
+    recurrent = nn.GRU(16, 8, batch_first=True).eval()
+    (path,) = mmt.converter.export_models([recurrent], [1, 5, 16], tmp_path)
+    assert engine.open(str(path)).desc.cpu_kernels == 1
+
+
 def test_runs_last_until_the_work_is_done(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that did not wait would take as long for much work as for little, and reading its outputs longer."""
     engine = start(backend, monkeypatch)
