@@ -111,7 +111,8 @@ FlowNumbers FlowNumbers::parse(const std::string& text) {
       at = next;
       if (!writing && at < end && *at == '=') at = std::from_chars(at + 1, end, numbers.copied_from.back()).ptr;
     }
-    if (at < end) writing = writing || *at == '>';
+    if (at == end) break;
+    writing = writing || *at == '>';
     ++at;
   }
   return numbers;

@@ -21,7 +21,7 @@ std::int64_t rounded(std::int64_t value, std::int64_t to) { return divided(value
 
 Shape parse_shape(std::string_view word) {
   Shape shape;
-  const std::size_t end = word.find(']');
+  const std::size_t end = std::min(word.find(']'), word.size());  // Without its end: what a damaged table holds of it.
   std::size_t at = 1;
   while (at < end) {
     std::int64_t extent = 0;
@@ -30,7 +30,7 @@ Shape parse_shape(std::string_view word) {
     shape.extents.push_back(extent);
     at = static_cast<std::size_t>(next - word.data()) + 1;
   }
-  std::string_view rest = end == std::string_view::npos ? std::string_view{} : word.substr(end + 1);
+  std::string_view rest = word.substr(std::min(end + 1, word.size()));
   if (rest.starts_with("c4")) {
     shape.packed = true;
     rest.remove_prefix(2);

@@ -113,6 +113,20 @@ TEST(KernelText, ShapesLayoutsAndAttributesAreRead) {
   EXPECT_EQ(kernel.inputs[1].bytes(8), 4);
 }
 
+TEST(KernelText, DamagedTextsAreReadAsFarAsTheyGo) {
+  const std::string text = "Raster [1,3,8";  // The table's text ends here, whatever lies behind it in memory.
+  EXPECT_THAT(KernelText::parse("Raster", "", text, 0).inputs.at(0).extents, ElementsAre(1, 3, 8));
+  EXPECT_THAT(KernelText::parse("Raster", "", "Raster [", 0).inputs.at(0).extents, IsEmpty());
+  const auto numbers = memory::FlowNumbers::parse("0 4=1 -1>5 6");
+  EXPECT_THAT(numbers.reads, ElementsAre(0, 4, -1));
+  EXPECT_THAT(numbers.copied_from, ElementsAre(-1, 1, -1));
+  EXPECT_THAT(numbers.writes, ElementsAre(5, 6));
+  for (const char* damaged : {"", ">", "3=", "99999999999999999999>1", "=,>>-"}) {
+    const auto some = memory::FlowNumbers::parse(damaged);
+    EXPECT_EQ(some.reads.size(), some.copied_from.size());
+  }
+}
+
 Needs needs(const std::string& attributes, const std::string& shapes, const Traits& traits,
             const std::string& type = "Convolution") {
   const std::string text = type + (attributes.empty() ? "" : "{" + attributes + "}") + " " + shapes;

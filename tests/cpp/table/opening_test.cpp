@@ -191,6 +191,14 @@ TEST_F(OpeningTest, ATableOfAnOlderVersionStandsForItselfWhereItsJournalIsNot) {
   EXPECT_EQ(test::slurp(file("latency.db")), before);
 }
 
+TEST_F(OpeningTest, ListsOfTheCacheThatDifferInLengthAreRefused) {
+  measure("a");
+  build_table(folder_);
+  table::Database(file("latency.db"), table::OpenMode::kReadWrite)
+      .execute("UPDATE config SET cache_bytes = '[1,2]', cache_loop_us = '[1,2]', cache_extra_us = '[1]'");
+  EXPECT_THAT(refusal(folder_, ErrorCode::kCorrupt), HasSubstr("mmt table rebuild"));
+}
+
 TEST_F(OpeningTest, ABuildThatEndsEarlyLeavesTheOldTable) {
   measure("a");
   build_table(folder_);
