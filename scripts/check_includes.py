@@ -17,6 +17,7 @@ POSIX = re.compile(r"^(sys|linux|arpa|netinet)/|^[a-z0-9_]+\.h$")  # <sys/wait.h
 THIRD_PARTY = {
     "CLI/": "CLI",
     "Eigen/": "Eigen",
+    "unsupported/Eigen/": "Eigen",
     "MNN/": "MNN",
     "core/": "MNN",
     "flatbuffers/": "flatbuffers",
