@@ -253,6 +253,25 @@ def test_pieces_complete_what_operators_do_not_show_alone(tmp_path):
     assert (again.generated.new, again.pieces) == (0, [])
 
 
+class SelfAttention(nn.Module):
+    """Between its first linear layer and the attention lie nine functions that only copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+def test_copies_far_before_an_attention_are_completed(tmp_path):
+    report = mmt.scan(SelfAttention(), [1, 6, 16], tmp_path, workers=1)
+    assert report.open_kernels == []
+    assert report.notes == []
+    longest = max((piece.class_name.split("+") for piece in report.pieces), key=len)
+    assert {"linear", "permute", "select", "attention"} <= set(longest)
+
+
 def test_a_model_that_the_engine_refuses_is_scanned_and_said_to_be_incomplete(tmp_path, monkeypatch):
     from mmt.torch_side import cover
 

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 __all__ = ["Completion", "completed"]
 
 # How far pieces reach: groups before the place and groups after it, smallest first.
-_REACHES = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (2, 1), (3, 1), (4, 1), (6, 1), (8, 2))
+# A chain of reshapes and permutations between a linear layer and attention is nine groups long.
+_REACHES = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (2, 1), (3, 1), (4, 1), (6, 1), (8, 2), (11, 1), (15, 2))
 _LARGEST = 60  # nodes of a piece
 
-_NODE_NAME = re.compile(r"^([a-z][a-z0-9_]*?)_(\d+)(?=_|$)")
+# Nodes of the ONNX graph are called "name_position", those inside of a function "name_position/Type_number".
+_NODE_NAME = re.compile(r"^([a-z][a-z0-9_]*?)_(\d+)(?=[_/]|$)")
 
 
 @dataclass
@@ -146,7 +148,7 @@ def _node_of(name: str, traced: Trace) -> int | None:
                         None)
         if position < len(traced.nodes) and traced.nodes[position].name == kind:
             return position
-        match = re.match(rf"^({re.escape(match[0])}[a-z0-9_]*?)_(\d+)(?=_|$)", name)  # a name with a number, "log_2_7"
+        match = re.match(rf"^({re.escape(match[0])}[a-z0-9_]*?)_(\d+)(?=[_/]|$)", name)  # "log_2_7"
     return None
 
 
