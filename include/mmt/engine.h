@@ -173,6 +173,12 @@ class Session {
   std::deque<RunRequest> started_;
 };
 
+/// Memory of a process in MiB; 0 where unreadable.
+struct ProcessMemory {
+  double resident_mib = 0;
+  double peak_mib = 0;  ///< The most since it was asked for last; where the system cannot tell that, since its start.
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -189,10 +195,8 @@ class Engine {
   /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants
   /// undisturbed times then sleeps while they are made, instead of waking up for every answer.
   virtual bool runs_apart() const { return false; }
-  /// Resident memory of the process that runs the models, and its peak since either was asked for last, in MiB; 0 where
-  /// unreadable.
-  virtual double resident_mib() { return 0; }
-  virtual double peak_resident_mib() { return 0; }
+  /// Of the process that runs the models.
+  virtual ProcessMemory memory() { return {}; }
 
  private:
   /// At least one session and one time. Here: by Session::run(), without waiting.

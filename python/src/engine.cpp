@@ -179,8 +179,7 @@ void bind_engines(nb::module_& m) {
           "Loads a model. Raises MmtError with code 'engine', 'not_found', 'crashed' or 'timeout'.")
       .def("restart", &mmt::Engine::restart, nb::call_guard<nb::gil_scoped_release>(),
            "Starts again after 'crashed' or 'timeout'; sessions of before stay lost.")
-      .def_prop_ro("resident_mib", &mmt::Engine::resident_mib)
-      .def_prop_ro("peak_resident_mib", &mmt::Engine::peak_resident_mib);
+      .def_prop_ro("resident_mib", [](mmt::Engine& engine) { return engine.memory().resident_mib; });
 }
 
 }  // namespace

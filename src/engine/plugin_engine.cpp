@@ -136,8 +136,13 @@ class PluginEngine final : public Engine {
     return std::make_unique<PluginSession>(handle_, session);
   }
 
-  double resident_mib() override { return memory().first; }
-  double peak_resident_mib() override { return memory().second; }
+  ProcessMemory memory() override {
+    ProcessMemory memory;
+    checked([&](mmt_engine_error* error) {
+      return handle_->api.memory(handle_->engine, &memory.resident_mib, &memory.peak_mib, error);
+    });
+    return memory;
+  }
 
  private:
   ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
@@ -161,13 +166,6 @@ class PluginEngine final : public Engine {
     samples.overhead_us = chain.overhead_us;
     samples.steal_share = chain.steal_share;
     return samples;
-  }
-
-  std::pair<double, double> memory() {
-    std::pair<double, double> mib;
-    checked(
-        [&](mmt_engine_error* error) { return handle_->api.memory(handle_->engine, &mib.first, &mib.second, error); });
-    return mib;
   }
 
   std::shared_ptr<EngineHandle> handle_;

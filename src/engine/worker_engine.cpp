@@ -214,8 +214,10 @@ class WorkerEngine final : public Engine {
 
   void restart() override { facts_ = worker_->start(); }
   bool runs_apart() const override { return true; }
-  double resident_mib() override { return memory("resident_mib"); }
-  double peak_resident_mib() override { return memory("peak_mib"); }
+  ProcessMemory memory() override {
+    const Frame answer = worker_->call({{{"call", "memory"}}, {}}, "reading the worker's memory");
+    return {answer.header.at("resident_mib"), answer.header.at("peak_mib")};
+  }
 
  private:
   ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
@@ -236,10 +238,6 @@ class WorkerEngine final : public Engine {
     samples.overhead_us = answer.header.at("overhead_us");
     samples.steal_share = answer.header.at("steal_share");
     return samples;
-  }
-
-  double memory(const char* field) {
-    return worker_->call({{{"call", "memory"}}, {}}, "reading the worker's memory").header.at(field);
   }
 
   std::shared_ptr<Worker> worker_;

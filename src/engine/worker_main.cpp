@@ -53,8 +53,8 @@ class Server {
       return {{{"ok", true}}, {}};
     }
     if (call == "memory") {
-      const double peak_mib = engine_->peak_resident_mib();  // First: asking begins it anew.
-      return {{{"ok", true}, {"resident_mib", engine_->resident_mib()}, {"peak_mib", peak_mib}}, {}};
+      const ProcessMemory memory = engine_->memory();
+      return {{{"ok", true}, {"resident_mib", memory.resident_mib}, {"peak_mib", memory.peak_mib}}, {}};
     }
     throw Error(ErrorCode::kUnsupported, "worker: unknown call '" + call + "'");
   }

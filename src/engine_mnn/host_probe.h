@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "mmt/engine.h"
+
 namespace mmt::mnn {
 
 /// Time that the hypervisor gave to others. All processors of the machine together, in the kernel's ticks, which are so
@@ -43,14 +45,10 @@ int current_cpu() noexcept;
 /// refused.
 void pin_to(const std::vector<int>& cpus);
 
-struct ProcessMemory {
-  double resident_mib = 0;  ///< 0 where unreadable.
-  double peak_mib = 0;
-};
 /// Gives memory that was freed back to the system, as far as the C library can be told to.
 void return_freed_memory();
 /// Gives memory that was freed back to the system first, so that what one model takes does not hide in what another
-/// left. The peak is that since the last call, where the system can begin it anew (Linux; else that of the process).
+/// left.
 ProcessMemory process_memory();
 
 /// Path of the library that holds the function at `address`, "" where unknown.

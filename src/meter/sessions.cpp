@@ -68,7 +68,7 @@ void Sessions::make_plan(ItemState& state) {
 Outcome Sessions::open(ItemState& state) {
   if (state.session) return {};
   try {
-    const double resident_before = engine_.resident_mib();
+    const double resident_before = engine_.memory().resident_mib;
     state.session = engine_.open(state.item->path, state.item->open);
     // The first run allocates and touches everything for the first time: it counts for nothing but the memory. Where a
     // worker does it, the plan is made meanwhile.
@@ -85,9 +85,9 @@ Outcome Sessions::open(ItemState& state) {
     if (!outcome.ok()) return outcome;
     if (refusal) throw *refusal;
     if (!state.planned) {
-      // The peak first: asking begins it anew.
-      state.peak_mib = std::max(0.0, engine_.peak_resident_mib() - resident_before);
-      state.resident_mib = std::max(0.0, engine_.resident_mib() - resident_before);
+      const ProcessMemory memory = engine_.memory();
+      state.peak_mib = std::max(0.0, memory.peak_mib - resident_before);
+      state.resident_mib = std::max(0.0, memory.resident_mib - resident_before);
     }
     state.planned = true;
     return {};

@@ -70,7 +70,7 @@ class TruthRun {
     Truth& truth = truths_[index];
     truth.fingerprint = item.fingerprint;
     truth.label = item.label;
-    const double before = engine_.resident_mib();
+    const double before = engine_.memory().resident_mib;
     guarded(index, [&] {
       Subject& subject = subjects_[index];
       subject.session = engine_.open(item.path, item.open);
@@ -84,7 +84,7 @@ class TruthRun {
       }
     });
     truth.memory_mib = subjects_[index].memory_mib;
-    truth.resident_mib = std::max(0.0, engine_.resident_mib() - before);
+    truth.resident_mib = std::max(0.0, engine_.memory().resident_mib - before);
   }
 
   /// A subject that fails is out; where the worker was lost with it, the others' sessions are opened again.

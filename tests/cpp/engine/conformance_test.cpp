@@ -99,8 +99,9 @@ TEST_P(EngineConformance, FactsAreReadBack) {
   EXPECT_TRUE(facts.per_kernel);
   EXPECT_FALSE(facts.version.empty());
   EXPECT_THAT(facts.build, HasSubstr(GetParam()));
-  EXPECT_GT(engine_->resident_mib(), 1);
-  EXPECT_GE(engine_->peak_resident_mib(), engine_->resident_mib());
+  const ProcessMemory memory = engine_->memory();
+  EXPECT_GT(memory.resident_mib, 1);
+  EXPECT_GE(memory.peak_mib, memory.resident_mib);
 }
 
 TEST_P(EngineConformance, DescribesKernelsTensorsAndCopies) {

@@ -45,8 +45,7 @@ class RealFailures final : public Engine {
     return fake_.open(path, options);
   }
 
-  double resident_mib() override { return fake_.resident_mib(); }
-  double peak_resident_mib() override { return fake_.peak_resident_mib(); }
+  ProcessMemory memory() override { return fake_.memory(); }
 
  private:
   static EngineFacts facts_with_pid() {

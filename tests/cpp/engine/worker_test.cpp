@@ -138,11 +138,11 @@ TEST(WorkerEngine, ChatterOnBothStreamsDisturbsNothing) {
 
 TEST(WorkerEngine, ClosedSessionsAreClosedInTheWorker) {
   const auto engine = start("good");
-  const double before = engine->resident_mib();
+  const double before = engine->memory().resident_mib;
   auto session = engine->open("good", {});
-  EXPECT_GT(engine->resident_mib(), before);
+  EXPECT_GT(engine->memory().resident_mib, before);
   session.reset();
-  EXPECT_EQ(engine->resident_mib(), before);
+  EXPECT_EQ(engine->memory().resident_mib, before);
 }
 
 TEST(WorkerEngine, SessionsMayOutliveTheirEngine) {

@@ -119,8 +119,7 @@ class FakeEngine final : public Engine {
     ++generation_;
     memory_mib_ = 0;
   }
-  double resident_mib() override { return 100 + memory_mib_; }
-  double peak_resident_mib() override { return 100 + peak_mib_; }
+  ProcessMemory memory() override { return {100 + memory_mib_, 100 + peak_mib_}; }
 
   int opens = 0;  ///< open() calls that succeeded.
   int restarts = 0;
