@@ -141,7 +141,7 @@ struct ChainRequest {
 struct ChainSamples {
   std::vector<float> kernel_us;  ///< times × kernels of all sessions in order, time by time.
   double timed_us = 0;           ///< Wall time of the runs.
-  double waited_us = 0;          ///< Wall time waited after runs; 0 of engines that cannot.
+  double waited_us = 0;          ///< Wall time of waiting: by the stretch, and for the engine's threads to wake up.
   double overhead_us = 0;        ///< Wall time of the call that is in neither.
   double steal_share = 0;        ///< As in RunSamples.
 };

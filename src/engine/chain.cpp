@@ -1,14 +1,25 @@
 // What all chains have in common, and chains on engines that know no better way than single runs.
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "mmt/engine.h"
+#include "mmt/error.h"
 
 namespace mmt {
 
 ChainSamples Engine::run_chain(std::span<Session* const> sessions, const ChainRequest& request) {
   if (request.times < 1 || sessions.empty() || !(request.stretch >= 0))
     throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions, is run, and waits no negative time");
-  return do_run_chain(sessions, request);
+  ChainSamples samples = do_run_chain(sessions, request);
+  std::size_t kernels = 0;
+  for (const Session* session : sessions) kernels += session->desc().kernels.size();
+  kernels *= static_cast<std::size_t>(request.times);
+  if (samples.kernel_us.size() != kernels) {
+    throw Error(ErrorCode::kEngine, "the engine gave " + std::to_string(samples.kernel_us.size()) +
+                                        " kernel times of a chain instead of " + std::to_string(kernels));
+  }
+  return samples;
 }
 
 ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) {

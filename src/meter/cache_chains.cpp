@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <string>
 #include <utility>
 
+#include "mmt/error.h"
+#include "mmt/log.h"
 #include "mmt/stats.h"
 
 namespace mmt::metering {
@@ -33,6 +36,17 @@ std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib) {
     activations += kernel.signature.input_bytes + kernel.signature.output_bytes;
   }
   return plan.weight_bytes + activations;
+}
+
+std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> sessions, const ChainRequest& request,
+                                      const std::function<void()>& lost) {
+  try {
+    return engine.run_chain(sessions, request);
+  } catch (const Error& error) {
+    log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
+    if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) lost();
+    return std::nullopt;
+  }
 }
 
 CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {

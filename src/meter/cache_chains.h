@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <random>
 #include <span>
 #include <utility>
@@ -22,6 +23,11 @@ bool tells_of_the_cache(const KernelSignature& kernel);
 /// Bytes that one run of a model touches, roughly: the memory that the engine took for its session, or, where it does
 /// not tell, the model's weights and tensors.
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib);
+
+/// Runs sessions as a chain. Nothing where that failed, which the log tells; `lost` is called where the engine went
+/// with it.
+std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> sessions, const ChainRequest& request,
+                                      const std::function<void()>& lost);
 
 class CacheChains {
  public:

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "meter/run.h"
 #include "mmt/log.h"
@@ -176,9 +177,9 @@ void Run::run_chain(const std::vector<int>& batch) {
   const auto is_open = [this](int index) { return items_[static_cast<std::size_t>(index)].session != nullptr; };
   if (!std::all_of(chain.begin(), chain.end(), is_open)) return;  // An answer may have cost a session.
   const std::chrono::nanoseconds start = clock_.now();
-  ChainSamples samples;
-  can_chain_ = sessions_.run_chain(chain, chains_.request(), samples);
-  if (can_chain_) record_chain(chain, samples);
+  const std::optional<ChainSamples> samples = sessions_.run_chain(chain, chains_.request());
+  can_chain_ = samples.has_value();
+  if (samples) record_chain(chain, *samples);
   last_run_ = can_chain_ ? chain.back() : -1;
   chain_time_ += clock_.now() - start;
 }

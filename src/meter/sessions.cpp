@@ -172,35 +172,18 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   return visiting;
 }
 
-bool Sessions::run_chain(std::span<const int> items, const ChainRequest& request, ChainSamples& samples) {
+std::optional<ChainSamples> Sessions::run_chain(std::span<const int> items, const ChainRequest& request) {
   std::vector<Session*> links;
-  std::size_t kernels = 0;
-  for (const int item : items) {
-    ItemState& state = items_[static_cast<std::size_t>(item)];
-    links.push_back(state.session.get());
-    kernels += state.plan.kernels.size();
-  }
-  samples = {};
-  try {
-    samples = engine_.run_chain(links, request);
-    if (samples.kernel_us.size() != static_cast<std::size_t>(request.times) * kernels) {
-      throw Error(ErrorCode::kEngine, "the engine gave " + std::to_string(samples.kernel_us.size()) +
-                                          " kernel times of a chain instead of " +
-                                          std::to_string(static_cast<std::size_t>(request.times) * kernels));
-    }
-  } catch (const Error& error) {
-    samples = {};
-    log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
-    if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) lose_all();
-    return false;
-  }
-  engine_us_ += samples.timed_us;
+  for (const int item : items) links.push_back(items_[static_cast<std::size_t>(item)].session.get());
+  std::optional<ChainSamples> samples = try_chain(engine_, links, request, [this] { lose_all(); });
+  if (!samples) return samples;
+  engine_us_ += samples->timed_us;
   for (const int item : items) {
     ItemState& state = items_[static_cast<std::size_t>(item)];
     bytes_touched_ += state.bytes_touched;
     state.touched_before = bytes_touched_;
   }
-  return true;
+  return samples;
 }
 
 void Sessions::close(ItemState& state) { state.session.reset(); }

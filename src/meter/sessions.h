@@ -51,9 +51,9 @@ class Sessions {
   /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost
   /// all started runs are forgotten.
   Visiting finish(RunSamples& samples, Outcome& outcome);
-  /// Runs open items one after another, several times over (Engine::run_chain). False, with `samples` empty, where that
-  /// failed; a worker that was lost with it is started again.
-  bool run_chain(std::span<const int> items, const ChainRequest& request, ChainSamples& samples);
+  /// Runs open items one after another, several times over (Engine::run_chain). Nothing where that failed; a worker
+  /// that was lost with it is started again.
+  std::optional<ChainSamples> run_chain(std::span<const int> items, const ChainRequest& request);
   void close(ItemState& state);
 
   double engine_us() const { return engine_us_; }  ///< Inside runs of the engine so far.

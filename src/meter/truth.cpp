@@ -7,7 +7,6 @@
 
 #include "meter/cache_chains.h"
 #include "mmt/error.h"
-#include "mmt/log.h"
 #include "mmt/meter.h"
 #include "mmt/stats.h"
 
@@ -148,18 +147,14 @@ class TruthRun {
         links.push_back(subject.session.get());
       }
       if (links.empty()) continue;
-      try {
-        const ChainSamples samples = engine_.run_chain(links, chains_.request());
-        engine_us_ += samples.timed_us;
-        chains_.add_chain(samples, plans, round, round, [&](std::size_t link, std::size_t kernel) {
-          const auto next = static_cast<int>(numbers_.size());
-          return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
-        });
-      } catch (const Error& error) {
-        can_chain_ = false;
-        log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
-        if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) reopen_others();
-      }
+      const auto samples = metering::try_chain(engine_, links, chains_.request(), [this] { reopen_others(); });
+      can_chain_ = samples.has_value();
+      if (!samples) continue;
+      engine_us_ += samples->timed_us;
+      chains_.add_chain(*samples, plans, round, round, [&](std::size_t link, std::size_t kernel) {
+        const auto next = static_cast<int>(numbers_.size());
+        return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
+      });
     }
   }
 
