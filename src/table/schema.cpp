@@ -77,6 +77,25 @@ Columns port_table() {
 }
 Columns cost_table() { return Columns{{"config_no", "INTEGER"}, {"kernel_no", "INTEGER"}} + cost_columns(); }
 
+struct Table {
+  std::string name;
+  Columns columns;
+  std::string constraints;
+  bool rowid;
+};
+/// All but meta.
+std::vector<Table> tables() {
+  const std::string used = "PRIMARY KEY (config_no, operator_no, context, position)";
+  return {{"config", config_table(), "PRIMARY KEY (config_no), UNIQUE (config_id)", true},
+          {"operator", operator_table(), "PRIMARY KEY (operator_no), UNIQUE (fingerprint)", true},
+          {"measurement", measurement_table(), "PRIMARY KEY (config_no, operator_no, context)", false},
+          {"kernel", kernel_table(), "PRIMARY KEY (kernel_no), UNIQUE (key)", true},
+          {"operator_kernel", operator_kernel_table(), used, false},
+          {"operator_kernel_time", operator_kernel_time_table(), used, false},
+          {"port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false},
+          {"kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false}};
+}
+
 std::string join(const Columns& columns, const std::string& prefix = "") {
   std::string text;
   for (const Column& column : columns) text += (text.empty() ? "" : ", ") + prefix + column.name;
@@ -91,10 +110,10 @@ std::string aliased(const Columns& columns, const std::string& table) {
   return text;
 }
 
-std::string create(const std::string& table, const Columns& columns, const std::string& constraints, bool rowid) {
-  std::string sql = "CREATE TABLE " + table + " (";
-  for (const Column& column : columns) sql += column.name + " " + column.type + ", ";
-  return sql + constraints + ")" + (rowid ? "" : " WITHOUT ROWID") + ";\n";
+std::string create(const Table& table) {
+  std::string sql = "CREATE TABLE " + table.name + " (";
+  for (const Column& column : table.columns) sql += column.name + " " + column.type + ", ";
+  return sql + table.constraints + ")" + (table.rowid ? "" : " WITHOUT ROWID") + ";\n";
 }
 
 std::string insert(const std::string& table, const Columns& columns) {
@@ -120,36 +139,20 @@ std::string operator_select() {
 }  // namespace
 
 std::string tables_sql() {
-  return "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;\n" +
-         create("config", config_table(), "PRIMARY KEY (config_no), UNIQUE (config_id)", true) +
-         create("operator", operator_table(), "PRIMARY KEY (operator_no), UNIQUE (fingerprint)", true) +
-         create("measurement", measurement_table(), "PRIMARY KEY (config_no, operator_no, context)", false) +
-         create("kernel", kernel_table(), "PRIMARY KEY (kernel_no), UNIQUE (key)", true) +
-         create("operator_kernel", operator_kernel_table(), "PRIMARY KEY (config_no, operator_no, context, position)",
-                false) +
-         create("operator_kernel_time", operator_kernel_time_table(),
-                "PRIMARY KEY (config_no, operator_no, context, position)", false) +
-         create("port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false) +
-         create("kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false);
+  std::string sql = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;\n";
+  for (const Table& table : tables()) sql += create(table);
+  return sql;
 }
 
 std::vector<std::pair<std::string, ColumnDefaults>> table_list() {
   std::vector<std::pair<std::string, ColumnDefaults>> list;
-  const auto add = [&](const std::string& table, const Columns& columns) {
-    ColumnDefaults& defaults = list.emplace_back(table, ColumnDefaults{}).second;
-    for (const Column& column : columns) {
+  for (const Table& table : tables()) {
+    ColumnDefaults& defaults = list.emplace_back(table.name, ColumnDefaults{}).second;
+    for (const Column& column : table.columns) {
       const bool text = column.type == "TEXT" || column.type == "BLOB";
       defaults.emplace_back(column.name, column.kind == CellKind::kJson ? "'[]'" : text ? "''" : "0");
     }
-  };
-  add("config", config_table());
-  add("operator", operator_table());
-  add("measurement", measurement_table());
-  add("kernel", kernel_table());
-  add("operator_kernel", operator_kernel_table());
-  add("operator_kernel_time", operator_kernel_time_table());
-  add("port", port_table());
-  add("kernel_cost", cost_table());
+  }
   return list;
 }
 
@@ -189,9 +192,8 @@ std::string views_sql() {
 const std::map<std::string, CellKind>& special_columns() {
   static const std::map<std::string, CellKind> kinds = [] {
     std::map<std::string, CellKind> found;
-    for (const Columns& columns : {config_table(), operator_columns(), measurement_columns(), kernel_columns(),
-                                   cost_columns(), used_kernel_columns(), used_kernel_time_columns(), port_columns()}) {
-      for (const Column& column : columns) {
+    for (const Table& table : tables()) {
+      for (const Column& column : table.columns) {
         if (column.kind) found.emplace(column.name, *column.kind);
       }
     }
