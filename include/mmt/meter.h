@@ -35,7 +35,7 @@ struct MeterOptions {
   int min_times = 8;        ///< At least this many before a quantity may stop.
   double target_ci = 0.01;  ///< Stop when the half-width of the median's 95 % interval is below this share of it.
   int hot_runs = 3;         ///< Hot runs per visit.
-  int settling_runs = kSettlingRuns;
+  int settling_runs = kSettlingRuns;   ///< Before them, per visit.
   std::chrono::nanoseconds budget{0};  ///< 0: none.
   std::uint64_t seed = 1;
   double max_steal = 0.02;  ///< A round with more is measured again, at most `max_retries` times.

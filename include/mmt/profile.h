@@ -24,7 +24,7 @@ struct KernelProfile {
   PlannedKernel kernel;
   /// Count 0: other models measured this kernel well enough; their rows hold its time.
   Summary cold;  ///< First run after other operators' runs.
-  Summary hot;   ///< Runs right after a run of the same operator.
+  Summary hot;   ///< Runs after others of the same operator, once it has settled (MeterOptions::settling_runs).
 };
 
 /// One `.mnn` file, measured. In the journal: one line.

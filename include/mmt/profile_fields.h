@@ -87,7 +87,7 @@ struct FieldList<KernelProfile> {
       Field{"tensors", "", "numbers of the tensors that it reads and writes",
             [](auto& k) -> decltype(auto) { return (k.kernel.tensors); }},
       Field{"cold", "", "first runs after other models' runs", &KernelProfile::cold},
-      Field{"hot", "", "runs right after a run of the same model", &KernelProfile::hot});
+      Field{"hot", "", "runs after others of the same model, settled", &KernelProfile::hot});
 };
 
 template <>
@@ -98,7 +98,7 @@ struct FieldList<ModelProfile> {
       Field{"status", "", "ok or failed", &ModelProfile::status},
       Field{"reason", "", "why it failed", &ModelProfile::reason},
       Field{"cold", "", "whole run, first after other models' runs", &ModelProfile::cold},
-      Field{"hot", "", "whole run, right after a run of the same model", &ModelProfile::hot},
+      Field{"hot", "", "whole run after others of the same model, settled", &ModelProfile::hot},
       Field{"memory_mib", "MiB", "session memory, the engine's figure", &ModelProfile::memory_mib},
       Field{"resident_mib", "MiB", "growth of the process by opening and first run", &ModelProfile::resident_mib},
       Field{"peak_mib", "MiB", "growth of the process's peak by opening and first run", &ModelProfile::peak_mib},

@@ -21,7 +21,7 @@ inline constexpr auto kKernelCostFields = std::make_tuple(
     Field{"cold_us", "us", "pooled expected time of first runs after other models' runs", &KernelRow::cold_us},
     Field{"cold_se_us", "us", "its standard error", &KernelRow::cold_se_us},
     Field{"cold_spread_us", "us", "deviation between its sources", &KernelRow::cold_spread_us},
-    Field{"hot_us", "us", "pooled expected time of runs right after a run of the same model", &KernelRow::hot_us},
+    Field{"hot_us", "us", "pooled expected time of runs after others of the same model, settled", &KernelRow::hot_us},
     Field{"hot_se_us", "us", "its standard error", &KernelRow::hot_se_us},
     Field{"hot_spread_us", "us", "deviation between its sources", &KernelRow::hot_spread_us},
     Field{"sources", "", "number of operator kernels that were pooled", &KernelRow::sources},
@@ -70,7 +70,7 @@ struct FieldList<ContextRow> {
   static constexpr auto fields = std::make_tuple(
       Field{"context", "", "plain or packed", &ContextRow::context},
       Field{"cold", "", "whole run, first after other models' runs", &ContextRow::cold},
-      Field{"hot", "", "whole run, right after a run of the same model", &ContextRow::hot},
+      Field{"hot", "", "whole run after others of the same model, settled", &ContextRow::hot},
       Field{"kernel_keys", "", "in execution order", &ContextRow::kernel_keys},
       Field{"roles", "", "of each kernel", &ContextRow::roles},
       Field{"ports", "", "of each kernel, -1 for none", &ContextRow::ports},
