@@ -25,6 +25,11 @@ struct CacheCurve {
 
   /// Nothing is told, or by an earlier version, without the time.
   bool empty() const { return loop_us.empty(); }
+  /// The lists are of one length. Not checked by whoever goes through them side by side, but where they are read.
+  bool is_even() const {
+    const std::size_t points = bytes.size();
+    return loop_us.size() == points && extra_us.size() == points && cold_extra_us.size() == points;
+  }
   /// Takes in a later run's sums; earlier ones count half. Of curves with other points the later one stays.
   void add_later(const CacheCurve& later) {
     if (later.empty()) return;

@@ -243,9 +243,10 @@ void bind_predict(nb::module_& m) {
         for (const auto& [key, t] : fresh)
           times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
         const auto& [bytes, loop, extra, cold_extra] = cache;
-        if (loop.size() != bytes.size() || extra.size() != bytes.size() || cold_extra.size() != bytes.size())
+        const mmt::CacheCurve curve{bytes, loop, extra, cold_extra};
+        if (!curve.is_even())
           throw mmt::Error(mmt::ErrorCode::kInvalidArgument, "the cache curve's lists differ in length");
-        return mmt::overlay(table, std::move(times), {bytes, loop, extra, cold_extra});
+        return mmt::overlay(table, std::move(times), curve);
       },
       "table"_a, "fresh"_a, "cache"_a = nb::make_tuple(nb::list(), nb::list(), nb::list(), nb::list()),
       "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds; `cache`: a cache "

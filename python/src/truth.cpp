@@ -110,7 +110,8 @@ void bind_truth(nb::module_& m) {
       "high) per input, or none.\n"
       "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), "
       "what chains of the\n"
-      "companions told of a cache of `cache_bytes` (bytes, extra and cold extra; 0: no chains), and the drift per "
+      "companions told of a cache of `cache_bytes` (bytes, time of the loop, extra and cold extra; 0: no chains), and "
+      "the drift per "
       "round. "
       "Times in\n"
       "microseconds.");

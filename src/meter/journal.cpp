@@ -156,9 +156,7 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
       if (!line.contains("loop_us")) return "";  // By an earlier version; λ without the time says nothing.
       const auto list = [&](const char* name) { return line.at(name).get<std::vector<double>>(); };
       curve = CacheCurve{list("bytes"), list("loop_us"), list("extra_us"), list("cold_extra_us")};
-      const std::size_t points = curve->bytes.size();
-      if (curve->loop_us.size() != points || curve->extra_us.size() != points ||
-          curve->cold_extra_us.size() != points) {
+      if (!curve->is_even()) {
         curve.reset();
         return "its lists differ in length";
       }

@@ -47,11 +47,7 @@ std::vector<NumberedConfig> Reader::configs() {
     statement.read(config.row.config_id);
     read_cells(statement, FieldList<Provenance>::fields, config.row.run);
     read_cells(statement, kConfigFitFields, config.row);
-    const CacheCurve& cache = config.row.cache;
-    const std::size_t points = cache.loop_us.size();
-    // Whoever reads the curve goes through its lists side by side.
-    if (!cache.empty() &&
-        (cache.bytes.size() != points || cache.extra_us.size() != points || cache.cold_extra_us.size() != points)) {
+    if (const CacheCurve& cache = config.row.cache; !cache.empty() && !cache.is_even()) {
       throw Error(ErrorCode::kCorrupt, "the latency table's cache_… lists of configuration " + config.row.config_id +
                                            " differ in length; run `mmt table rebuild`");
     }
