@@ -159,15 +159,17 @@ def validate(
     engine = engine or engine_for(table)
     failed: list[dict[str, str]] = []
     by_name = dict(models)
+
+    def predicted(name: str, by: Any) -> Prediction:
+        return predict(by_name[name], by, _inputs_of(inputs, name), dtype=dtype, exact=exact)
+
     with tempfile.TemporaryDirectory(prefix="mmt_validate_") as folder:
         paths = _convert(models, inputs, dtype, Path(folder), exporter, failed, progress)
         todo = [
             (name, str(path), ranges_of(by_name[name], _inputs_of(inputs, name), dtype)) for name, path in paths.items()
         ]
         sizes = {name: path.stat().st_size / 1e6 for name, path in paths.items()}
-        before = {
-            name: predict(by_name[name], table, _inputs_of(inputs, name), dtype=dtype, exact=exact) for name in paths
-        }
+        before = {name: predicted(name, table) for name in paths}
         needed = {kernel["key"] for prediction in before.values() for kernel in prediction.kernels}
         companions = operators_with(table, needed if with_ops else _weightiest(before.values()))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
@@ -186,15 +188,12 @@ def validate(
         if truth["reason"]:
             failed.append({"name": name, "reason": truth["reason"]})
             continue
-        prediction = before[name]
-        same = (by_name[name], _inputs_of(inputs, name))
-        if with_ops:
-            prediction = predict(same[0], table, same[1], dtype=dtype, exact=exact)
+        prediction = predicted(name, table) if with_ops else before[name]
         if progress:
             progress("predicting", index + 1, len(truths))
         rows.append(_row(name, truth, prediction, sizes[name]))
         rows[-1].table_us = before[name].latency_us
-        rows[-1].now_us = scale * predict(same[0], now, same[1], dtype=dtype, exact=exact).latency_us
+        rows[-1].now_us = scale * predicted(name, now).latency_us
         predictions.append(prediction)
         measured.append(truth)
     if not rows:
