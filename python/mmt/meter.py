@@ -139,8 +139,10 @@ def get_model_latency(model: torch.nn.Module | str | os.PathLike[str], shape: Se
     """
     with tempfile.TemporaryDirectory(prefix="mmt_") as scratch:
         if isinstance(model, (str, os.PathLike)):
+            from mmt.model_file import shape_list
+
             file = Path(model)
-            inputs = [_core.engine.InputSpec(shape=list(size)) for size in _shapes(shape)]
+            inputs = [_core.engine.InputSpec(shape=list(size)) for size in shape_list(shape)]
         else:
             from mmt.torch_side.generate import export_model
 
@@ -187,8 +189,10 @@ def _measure_files(paths: list[str], inputs: list[Any], folder: Path, times: int
                                                         settings, show))
     latest: dict[str, dict[str, Any]] = {}
     for row in read_journal(folder):
-        if row["config_id"] == report.config_id and row.get("context") == "model" and (
-                "unfinished" not in row.get("flags", "") or row["file_sha256"] not in latest):
+        if row["config_id"] != report.config_id or row.get("context") != "model":
+            continue
+        earlier = latest.get(row["file_sha256"])
+        if earlier is None or not _is_unfinished(row) or _is_unfinished(earlier):
             latest[row["file_sha256"]] = row
     rows = []
     for path in paths:
@@ -196,6 +200,10 @@ def _measure_files(paths: list[str], inputs: list[Any], folder: Path, times: int
         if row is not None:
             rows.append(_model_row(path, row))
     return _told(report), rows
+
+
+def _is_unfinished(row: dict[str, Any]) -> bool:
+    return "unfinished" in row.get("flags", "")
 
 
 def _model_row(path: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -207,10 +215,6 @@ def _model_row(path: str, row: dict[str, Any]) -> dict[str, Any]:
             **{name: main.get(source, 0.0) / 1e3 for name, source in names.items()},
             "cold_ms": cold.get("median_us", 0.0) / 1e3, "memory_mib": row.get("memory_mib", 0.0),
             "size_mb": row.get("file_bytes", 0) / 1e6, "flags": row.get("flags", "")}
-
-
-def _shapes(shape: Sequence[Any]) -> list[Sequence[int]]:
-    return [shape] if all(isinstance(size, int) for size in shape) else list(shape)
 
 
 def _settings(times: int, threads: int, options: dict[str, Any]) -> tuple[EngineConfig, Any]:

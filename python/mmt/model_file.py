@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from mmt import _core
 from mmt.engine.for_table import table_engine
 from mmt.errors import mmt_error
 
-__all__ = ["plan_json"]
+__all__ = ["plan_json", "shape_list"]
+
+
+def shape_list(shapes: Sequence[Any]) -> list[Sequence[int]]:
+    """One shape, or a list of them, as a list; empty for neither."""
+    return [shapes] if shapes and all(isinstance(size, int) for size in shapes) else list(shapes)
 
 
 def plan_json(path: str | os.PathLike[str], shapes: list[list[int]], table: Any) -> str:

@@ -229,8 +229,9 @@ def predict(
     Raises MmtError where the table cannot be read, UnsupportedFunction where the model cannot be traced.
     """
     if isinstance(model, (str, os.PathLike)):
-        shapes = [inputs] if inputs and isinstance(inputs[0], int) else inputs
-        return predict_file(os.fspath(model), table, shapes)
+        from mmt.model_file import shape_list
+
+        return predict_file(os.fspath(model), table, shape_list(inputs))
     if not inputs:
         raise mmt_error("invalid_argument", "inputs: give the model's input shape, or a list of shapes")
     from mmt.torch_side import closing
