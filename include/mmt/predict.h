@@ -40,12 +40,11 @@ struct Prediction {
   std::string flags;                ///< Noise flags of the rows that were used, and "estimated" or "composed, unsure".
 };
 
-/// The constants that turn sums into a latency; all of them come from the table.
+/// What turns sums into a latency: constants of the table, and the two shares that intervals are made of.
 struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
-  double cold_run_extra_us = 0,
-         cold_kernel_extra_us =
-             0;            ///< What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
+  /// What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
+  double cold_run_extra_us = 0, cold_kernel_extra_us = 0;
   double cache_bytes = 0;  ///< Largest cache; 0: holds everything.
   ColdCurve cold;          ///< Of the table's chains of operators.
   int threads = 1;

@@ -59,7 +59,9 @@ class Prediction:
     @cached_property
     def memory(self) -> dict[str, Any]:
         """Session memory in MiB as the engine counts it: `session_mib` with its parts `weights_mib`, `activations_mib`
-        and `unexplained_mib`; `known`, or `why` not. Worked out when it is first asked for (docs/memory.md)."""
+        and `unexplained_mib`; `known`, or `why` not. `loading_mib`: the most that weights take while they are loaded,
+        `holes_mib`: what of that the C library keeps; -1 where not known. Worked out when it is first asked for
+        (docs/memory.md)."""
         return self.result.memory(self.table)
 
     @cached_property
