@@ -17,6 +17,7 @@ namespace mmt {
 ///   steal      the hypervisor took CPU time in many rounds
 ///   migrated   the thread changed the CPU in many runs
 ///   throttled  the frequency fell or the temperature rose
+///   cpu_kernels  on another backend than the CPU: some kernels were computed by the CPU (SessionDesc::cpu_kernels)
 ///   few        fewer samples than asked for (budget ended)
 ///   unfinished a state from the middle of a run, which was killed or interrupted before the model was finished
 
