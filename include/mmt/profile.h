@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mmt/engine.h"
@@ -52,6 +53,10 @@ struct ModelProfile {
 
 /// True where `word` is one of the flags "a,b,c".
 bool has_flag(const std::string& flags, const std::string& word);
+/// The words of "a,b,c".
+std::vector<std::string> flag_words(std::string_view flags);
+/// Makes "a,b" of "a" and "b", "b" of "" and "b".
+void add_flag(std::string& flags, std::string_view word);
 
 /// False for failed and unfinished rows: of several rows of one file a later one takes an earlier one's place, except
 /// that these never take the place of a final one.

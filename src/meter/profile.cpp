@@ -1,11 +1,28 @@
 #include "mmt/profile.h"
 
+#include <algorithm>
+
 #include "mmt/hash.h"
 
 namespace mmt {
 
 bool has_flag(const std::string& flags, const std::string& word) {
   return ("," + flags + ",").find("," + word + ",") != std::string::npos;
+}
+
+std::vector<std::string> flag_words(std::string_view flags) {
+  std::vector<std::string> words;
+  while (!flags.empty()) {
+    const std::size_t end = std::min(flags.find(','), flags.size());
+    if (end > 0) words.emplace_back(flags.substr(0, end));
+    flags.remove_prefix(std::min(end + 1, flags.size()));
+  }
+  return words;
+}
+
+void add_flag(std::string& flags, std::string_view word) {
+  if (!flags.empty()) flags += ',';
+  flags += word;
 }
 
 bool is_final(const ModelProfile& profile) { return profile.status == "ok" && !has_flag(profile.flags, "unfinished"); }

@@ -46,7 +46,7 @@ Summary summary_of(std::span<const Sample> samples, const Quantity& judged, cons
 std::string join_flags(const std::vector<std::pair<bool, const char*>>& flags) {
   std::string text;
   for (const auto& [is_set, name] : flags) {
-    if (is_set) text += (text.empty() ? "" : ",") + std::string(name);
+    if (is_set) add_flag(text, name);
   }
   return text;
 }

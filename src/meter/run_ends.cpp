@@ -55,7 +55,7 @@ void Run::keep_unfinished(const std::vector<int>& batch, bool at_once) {
     if (state.phase != Phase::kOpen || !state.reported || !has_news || !has_some_of_everything(state, pool_)) continue;
     state.kept_visits = state.visits;
     ModelProfile profile = make_profile(state, context, hooks_.utc_now());
-    profile.flags += profile.flags.empty() ? "unfinished" : ",unfinished";
+    add_flag(profile.flags, "unfinished");
     hooks_.unfinished(profile);
   }
   last_kept_ = clock_.now();

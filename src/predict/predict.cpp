@@ -1,28 +1,12 @@
 #include "mmt/predict.h"
 
 #include <set>
-#include <sstream>
+#include <utility>
 
+#include "mmt/profile.h"
 #include "predict/estimate.h"
 
 namespace mmt {
-namespace {
-
-void collect_flags(const std::string& flags, std::set<std::string>& all) {
-  std::istringstream stream(flags);
-  std::string word;
-  while (std::getline(stream, word, ',')) {
-    if (!word.empty()) all.insert(word);
-  }
-}
-
-std::string join(const std::set<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
-  return text;
-}
-
-}  // namespace
 
 Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   const CostModel model = CostModel::from(table.config());
@@ -38,7 +22,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.hot_us = row->hot_us;
       cost.cold_us = row->cold_us;
       cost.se_us = row->hot_se_us > row->cold_se_us ? row->hot_se_us : row->cold_se_us;
-      collect_flags(row->flags, flags);
+      for (std::string& word : flag_words(row->flags)) flags.insert(std::move(word));
     } else {
       const Estimate estimate = estimate_kernel(kernel, table);
       cost.hot_us = estimate.hot_us;
@@ -74,7 +58,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.high_us = prediction.latency_us + half;
   if (!plan.exact && !plan.doubts.empty()) flags.insert("unsure");
   if (!table.config().run.facts.per_kernel) flags.insert("whole_runs");
-  prediction.flags = join(flags);
+  for (const std::string& word : flags) add_flag(prediction.flags, word);
   return prediction;
 }
 

@@ -1,10 +1,10 @@
 // The builder's statistics: pooled kernel costs and the overheads of each configuration.
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "mmt/profile.h"
 #include "mmt/stats.h"
 #include "table/builder.h"
 #include "table/cells.h"
@@ -14,15 +14,6 @@
 
 namespace mmt::table {
 namespace {
-
-std::vector<std::string> words(const std::string& flags) {
-  std::vector<std::string> list;
-  std::istringstream stream(flags);
-  for (std::string word; std::getline(stream, word, ',');) {
-    if (!word.empty()) list.push_back(word);
-  }
-  return list;
-}
 
 /// mmt::expected_us of the summary "@" of a row, in SQL.
 std::string expected_sql(const std::string& row) {
@@ -54,7 +45,7 @@ struct Group {
     const bool has_cold = cold.add(cold_summary);
     const bool has_hot = hot.add(hot_summary);
     if (!has_cold && !has_hot) return;  // Its measurement was spared: others have it.
-    const std::vector<std::string> found = words(source_flags);
+    const std::vector<std::string> found = flag_words(source_flags);
     if (members++ == 0) flags = found;
     std::erase_if(flags,
                   [&](const std::string& flag) { return std::find(found.begin(), found.end(), flag) == found.end(); });
@@ -80,7 +71,7 @@ struct Group {
     row.hot_us = pooled_hot.value_us;
     row.hot_se_us = pooled_hot.se_us;
     row.hot_spread_us = pooled_hot.spread_us;
-    for (const std::string& flag : all) row.flags += (row.flags.empty() ? "" : ",") + flag;
+    for (const std::string& flag : all) add_flag(row.flags, flag);
     return row;
   }
 };
