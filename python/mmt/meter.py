@@ -187,19 +187,25 @@ def _measure_files(paths: list[str], inputs: list[Any], folder: Path, times: int
     with _shown(progress) as show:
         report = MeterReport(**_core.meter.meter_models(paths, inputs, str(folder), engine or default_engine(config),
                                                         settings, show))
-    latest: dict[str, dict[str, Any]] = {}
-    for row in read_journal(folder):
-        if row["config_id"] != report.config_id or row.get("context") != "model":
-            continue
-        earlier = latest.get(row["file_sha256"])
-        if earlier is None or not _is_unfinished(row) or _is_unfinished(earlier):
-            latest[row["file_sha256"]] = row
+    latest = _latest_models(read_journal(folder), report.config_id)
     rows = []
     for path in paths:
         row = latest.get(_core.base.sha256_file_hex(path))
         if row is not None:
             rows.append(_model_row(path, row))
     return _told(report), rows
+
+
+def _latest_models(rows: list[dict[str, Any]], config_id: str) -> dict[str, dict[str, Any]]:
+    """What became of each model file, by its hash: the last row, but an unfinished one hides no finished one."""
+    latest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["config_id"] != config_id or row.get("context") != "model":
+            continue
+        earlier = latest.get(row["file_sha256"])
+        if earlier is None or not _is_unfinished(row) or _is_unfinished(earlier):
+            latest[row["file_sha256"]] = row
+    return latest
 
 
 def _is_unfinished(row: dict[str, Any]) -> bool:

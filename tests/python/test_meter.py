@@ -17,7 +17,7 @@ from mmt.cli.app import app
 from mmt.cli.meter_bar import state_text
 from mmt.converter import export_models, generate_ops_list
 from mmt.errors import MmtError
-from mmt.meter import get_model_latency, meter_models, meter_ops, read_journal, run_folder
+from mmt.meter import _latest_models, get_model_latency, meter_models, meter_ops, read_journal, run_folder
 
 SPACE = """
 torch.nn:
@@ -132,6 +132,17 @@ def test_whole_models_are_measured_in_milliseconds(tmp_path: Path) -> None:
     assert 0 < latency < 1000
     assert (tmp_path / "kept" / "Sequential.mnn").exists()
     assert 0 < get_model_latency(tmp_path / "small.mnn", [1, 3, 24, 24], times=8, progress=quiet) < 1000
+
+
+@pytest.mark.parametrize(
+    ("flags", "chosen"),
+    [(["", "few,unfinished"], 0), (["unfinished", "few,unfinished"], 1), (["unfinished", "", "few"], 2)],
+)
+def test_the_last_row_of_a_model_counts_but_an_unfinished_one_hides_none(flags: list[str], chosen: int) -> None:
+    mine = {"config_id": "c", "context": "model", "file_sha256": "f"}
+    rows = [mine | {"flags": flag, "rounds": number} for number, flag in enumerate(flags)]
+    others = [mine | {"config_id": "d"}, mine | {"context": "plain"}]
+    assert _latest_models(rows + others, "c") == {"f": rows[chosen]}
 
 
 def test_the_command_prints_json_and_gives_exit_codes(fresh: Path, tmp_path: Path) -> None:
