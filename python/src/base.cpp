@@ -105,6 +105,11 @@ nb::dict host_dict(const mmt::HostFacts& host) {
   return d;
 }
 
+mmt::CpuTimes times_of(const nb::dict& ticks) {
+  return {nb::cast<std::int64_t>(ticks["total"]), nb::cast<std::int64_t>(ticks["idle"]),
+          nb::cast<std::int64_t>(ticks["steal"])};
+}
+
 }  // namespace
 
 void bind_base(nb::module_& m) {
@@ -131,6 +136,15 @@ void bind_base(nb::module_& m) {
       },
       nb::arg("cpu") = -1, nb::arg("root") = "",
       "Ticks since boot of all processors (-1) or of one: total, idle, steal; -1 where unreadable.");
+  m.def(
+      "steal_share",
+      [](const nb::dict& before, const nb::dict& after) { return mmt::steal_share(times_of(before), times_of(after)); },
+      nb::arg("before"), nb::arg("after"),
+      "Share of the time between two `cpu_times` that was stolen (0 to 1); -1 where unreadable or no tick has passed.");
+  m.def(
+      "busy_share",
+      [](const nb::dict& before, const nb::dict& after) { return mmt::busy_share(times_of(before), times_of(after)); },
+      nb::arg("before"), nb::arg("after"), "Share of the time between two `cpu_times` that was not idle; -1 as above.");
   m.def(
       "timer_resolution_ns", [] { return mmt::timer_resolution(mmt::system_clock()).count(); },
       "Smallest step between two readings of the clock that measurements use, in nanoseconds.");

@@ -80,11 +80,7 @@ def watch(seconds: float) -> tuple[float, float]:
     before = base.cpu_times()
     time.sleep(seconds)
     after = base.cpu_times()
-    ticks = after["total"] - before["total"]
-    if min(before["total"], after["total"]) < 0 or ticks <= 0:
-        return -1.0, -1.0
-    steal = (after["steal"] - before["steal"]) / ticks if min(before["steal"], after["steal"]) >= 0 else -1.0
-    return steal, 1.0 - (after["idle"] - before["idle"]) / ticks
+    return base.steal_share(before, after), base.busy_share(before, after)
 
 
 def _version(package: str) -> str | None:
