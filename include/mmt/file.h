@@ -23,9 +23,6 @@ bool file_exists(const std::string& path) noexcept;
 /// Throws Error(kNotFound) where there is no such file.
 std::int64_t file_size(const std::string& path);
 
-/// Last modification, in nanoseconds since the epoch. Throws Error(kNotFound) where there is no such file.
-std::int64_t file_modified_ns(const std::string& path);
-
 /// Creates the folder and its parents; an existing folder is fine.
 void make_folders(const std::string& path);
 

@@ -141,15 +141,6 @@ bool file_exists(const std::string& path) noexcept {
 
 std::int64_t file_size(const std::string& path) { return stat_file(path).st_size; }
 
-std::int64_t file_modified_ns(const std::string& path) {
-  const struct stat facts = stat_file(path);
-#if defined(__APPLE__)
-  return std::int64_t{facts.st_mtimespec.tv_sec} * 1'000'000'000 + facts.st_mtimespec.tv_nsec;
-#else
-  return std::int64_t{facts.st_mtim.tv_sec} * 1'000'000'000 + facts.st_mtim.tv_nsec;
-#endif
-}
-
 void make_folders(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -36,9 +36,4 @@ struct Table {
 /// The table of an operator's parameters by its union number, or nullptr where none of its fields matters to us.
 const Table* parameter_table(int union_type) noexcept;
 
-inline constexpr int kOpConst = 11;
-inline constexpr int kOpInput = 34;
-inline constexpr int kOpConvertTensor = 129;
-inline constexpr int kOpTrainableParam = 266;
-
 }  // namespace mmt::mnn

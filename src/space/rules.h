@@ -25,9 +25,8 @@ const KeyRule* find_key_rule(std::string_view name);  ///< nullptr: not in the t
 /// Names that inputs may have as their type; the first is the default.
 const std::vector<std::string>& dtype_names();
 
-/// Regular expressions (ECMAScript) for module, class and parameter names.
+/// Regular expressions (ECMAScript) for names of modules and classes, and of parameters.
 inline constexpr const char* kModulePattern = "^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)*$";
-inline constexpr const char* kClassPattern = kModulePattern;
 inline constexpr const char* kParameterPattern = "^[A-Za-z_][A-Za-z0-9_]*$";
 inline constexpr std::size_t kLongestName = 500;
 
