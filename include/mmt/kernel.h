@@ -53,7 +53,8 @@ struct PortDesc {
   std::string dtype;
   Layout layout = Layout::kNchw;  ///< Input: the layout that the body wants. Output: the layout that the body makes.
   std::string edge_kind;  ///< Output: what made it. Input: what reads it, if one kernel alone. "convolution", "binary",
-                          ///< "raster", "relu", "relu6", "batch_norm", "other".
+                          ///< "raster", "joined_groups" (of a transposed convolution), "relu", "relu6",
+                          ///< "batch_norm", "other".
   bool has_activation = false;  ///< Output: the making kernel already carries a fused activation.
   bool through = false;         ///< Output: a bare input or a view of it, no kernel made it.
 };

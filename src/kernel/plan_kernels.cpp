@@ -27,7 +27,7 @@ bool is_layout_change(const KernelDesc& kernel) {
 }
 
 std::string edge_kind(const std::string& type, const std::string& attributes) {
-  if (type.starts_with("Convolution") || type.starts_with("Deconvolution")) return "convolution";
+  if (type.starts_with("Convolution") || type == "Deconvolution") return "convolution";  // depthwise ones fold nothing
   if (type == "BinaryOp") return "binary";
   if (type == "ReLU") return attributes.empty() ? "relu" : "leaky_relu";
   if (type == "ReLU6") return "relu6";
@@ -131,6 +131,24 @@ class Planner {
         edge_kind(session_.kernels[*reader].type, plan_.kernels[*reader].signature.attributes);
   }
 
+  /// A kernel of the first group, where `kernel` joins what the groups of one transposed convolution made.
+  std::optional<std::size_t> joined_group(const KernelDesc& kernel) const {
+    if (kernel.type != "Raster" || kernel.inputs.size() < 2) return std::nullopt;
+    std::optional<std::size_t> first;
+    std::string_view whole;
+    for (const TensorDesc& input : kernel.inputs) {
+      std::size_t k = 0;
+      while (k < session_.kernels.size() && position_of(session_.kernels[k].outputs, input.id) == kNone) ++k;
+      if (k == session_.kernels.size() || session_.kernels[k].type != "Deconvolution") return std::nullopt;
+      const std::string_view name = session_.kernels[k].name;
+      const std::size_t cut = name.rfind("__group__");  // how the converter names them: "x__group__0", "x__group__1"
+      if (cut == std::string_view::npos || (first.has_value() && name.substr(0, cut) != whole)) return std::nullopt;
+      whole = name.substr(0, cut);
+      if (!first.has_value()) first = k;
+    }
+    return first;
+  }
+
   void name_maker(std::size_t index) {
     PortDesc& port = plan_.outputs[index];
     std::int64_t id = session_.outputs[index].id;
@@ -141,8 +159,13 @@ class Planner {
         id = kernel.inputs[0].id;
         continue;
       }
-      port.edge_kind = edge_kind(kernel.type, plan_.kernels[k].signature.attributes);
-      port.has_activation = has_fused_activation(plan_.kernels[k].signature.attributes);
+      if (const std::optional<std::size_t> group = joined_group(kernel); group.has_value()) {
+        port.edge_kind = "joined_groups";
+        port.has_activation = has_fused_activation(plan_.kernels[*group].signature.attributes);
+      } else {
+        port.edge_kind = edge_kind(kernel.type, plan_.kernels[k].signature.attributes);
+        port.has_activation = has_fused_activation(plan_.kernels[k].signature.attributes);
+      }
       port.through = plan_.kernels[k].role != KernelRole::kBody;
       return;
     }

@@ -165,6 +165,10 @@ void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& r
     if (is_float_image(trace_.values[static_cast<std::size_t>(value)])) {
       const bool wants_packed = context.context == "packed" || (desc != nullptr && desc->layout == Layout::kNc4hw4);
       if (wants_packed) {
+        if (state.edge_kind == "joined_groups" && !whole_runs_) {
+          plan_.doubts.push_back("what joins the groups of " + plan_.nodes[static_cast<std::size_t>(state.maker)].name +
+                                 " writes another layout than where it runs alone");
+        }
         convert_to_packed(value, row, static_cast<int>(port), plan_node);
       } else {
         convert_to_plain(value, plan_node);
@@ -181,6 +185,18 @@ void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& r
   }
 }
 
+std::vector<int> Composer::group_kernels(int plan_node) const {
+  std::vector<int> kernels;
+  for (std::size_t i = plan_.kernels.size(); i-- > 0 && plan_.kernels[i].node == plan_node;) {
+    const KernelSignature& signature = plan_.kernels[i].signature;
+    if (signature.type != "Deconvolution") continue;
+    if (!kernels.empty() && signature.key != plan_.kernels[static_cast<std::size_t>(kernels.front())].signature.key)
+      break;
+    kernels.push_back(static_cast<int>(i));
+  }
+  return kernels;
+}
+
 void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel) {
   for (std::size_t port = 0; port < node.outputs.size(); ++port) {
     ValueState& state = values_[static_cast<std::size_t>(node.outputs[port])];
@@ -190,9 +206,16 @@ void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& con
     state.layout = desc.layout;
     state.edge_kind = desc.edge_kind;
     state.has_activation = desc.has_activation;
-    state.maker_kernel = last_kernel;
+    state.maker_kernels.clear();
+    if (last_kernel >= 0) state.maker_kernels.push_back(last_kernel);
     state.convert_key = find_role(context, KernelRole::kOutputConvert, static_cast<int>(port));
-    if (desc.edge_kind == "raster" && node.outputs.size() == 1) state.pending_copy = last_kernel;
+    const bool joined = desc.edge_kind == "joined_groups";
+    if ((desc.edge_kind == "raster" || joined) && node.outputs.size() == 1) state.pending_copy = last_kernel;
+    if (!joined || whole_runs_) continue;
+    // Groups of a transposed convolution: what joins them writes whatever layout is read.
+    state.layout = Layout::kNc4hw4;
+    state.converted = true;
+    state.maker_kernels = group_kernels(plan_node);
   }
 }
 

@@ -13,12 +13,12 @@ struct ValueState {
   Layout layout = Layout::kNchw;
   std::string edge_kind = "other";  ///< What made it (PortDesc::edge_kind).
   bool has_activation = false;
-  int maker = -1;           ///< Plan node.
-  int maker_kernel = -1;    ///< Plan kernel that computed it; an activation may be folded into it.
-  int pending_copy = -1;    ///< Plan kernel that a following copy would replace.
-  int uses = 0;             ///< How many nodes read it; outputs of the model count as a use.
-  bool converted = false;   ///< Its other layout exists already.
-  std::string convert_key;  ///< Kernel that gives it back in NCHW; empty: unknown.
+  int maker = -1;                  ///< Plan node.
+  std::vector<int> maker_kernels;  ///< Plan kernels that computed it; an activation may be folded into them.
+  int pending_copy = -1;           ///< Plan kernel that a following copy would replace.
+  int uses = 0;                    ///< How many nodes read it; outputs of the model count as a use.
+  bool converted = false;          ///< Its other layout exists already.
+  std::string convert_key;         ///< Kernel that gives it back in NCHW; empty: unknown.
 };
 
 /// Where a node's kernels come from.
@@ -45,6 +45,7 @@ class Composer {
   void convert_to_packed(int value, const OperatorRow& row, int port, int plan_node);
   void convert_to_plain(int value, int plan_node);
   int add_kernel(const std::string& key, int plan_node);
+  std::vector<int> group_kernels(int plan_node) const;
   void drop_kernel(int index);
   void fold_activation(int kernel, const std::string& attribute);
   std::vector<int> data_inputs(const TraceNode& node) const;

@@ -62,7 +62,6 @@ std::string with_attribute(const KernelRow& row, const std::string& attribute) {
 }
 
 void Composer::fold_activation(int kernel, const std::string& attribute) {
-  if (kernel < 0) return;
   PlanKernel& target = plan_.kernels[static_cast<std::size_t>(kernel)];
   target.folded = true;
   const auto row = table_.find_kernel(target.signature.key);
@@ -84,11 +83,14 @@ bool Composer::try_fold(const TraceNode& node, int plan_node, const OperatorRow*
   const std::vector<int> inputs = data_inputs(node);
   if (fold == Fold::kNone || inputs.size() != 1 || node.outputs.size() != 1) return false;
   ValueState& source = values_[static_cast<std::size_t>(inputs.front())];
-  const bool into_convolution = source.edge_kind == "convolution" && !source.has_activation;
+  const bool into_convolution =
+      (source.edge_kind == "convolution" || source.edge_kind == "joined_groups") && !source.has_activation;
   const bool into_binary = source.edge_kind == "binary" && !source.has_activation && fold == Fold::kRelu;
   if (source.uses != 1 || source.maker < 0 || !(into_convolution || into_binary)) return false;
-  if (fold == Fold::kRelu) fold_activation(source.maker_kernel, into_binary ? "activation=1" : "relu=1");
-  if (fold == Fold::kRelu6) fold_activation(source.maker_kernel, "relu6=1");
+  for (const int kernel : source.maker_kernels) {
+    if (fold == Fold::kRelu) fold_activation(kernel, into_binary ? "activation=1" : "relu=1");
+    if (fold == Fold::kRelu6) fold_activation(kernel, "relu6=1");
+  }
   ValueState& result = values_[static_cast<std::size_t>(node.outputs.front())];
   const int uses = result.uses;
   result = source;

@@ -73,6 +73,39 @@ TEST(PlanKernels, RolesAndPortsOfAConvolutionRunAlone) {
   EXPECT_TRUE(plan.outputs[0].has_activation);
 }
 
+SessionDesc joining(const std::string& first, const std::string& second) {
+  const std::vector<int> half = {1, 4, 4, 4};
+  SessionDesc session;
+  session.inputs = {tensor(0, kShape)};
+  session.outputs = {tensor(1, kShape)};
+  const auto a = tensor(2, half, Layout::kNc4hw4), b = tensor(3, half, Layout::kNc4hw4);
+  const auto c = tensor(4, half, Layout::kNc4hw4), d = tensor(5, half, Layout::kNc4hw4);
+  session.kernels = {
+      kernel(first + "_raster_0", "Raster", {session.inputs[0]}, a), kernel(first, "Deconvolution", {a}, c),
+      kernel(second + "_raster_0", "Raster", {session.inputs[0]}, b), kernel(second, "Deconvolution", {b}, d),
+      kernel("y__before_tr_raster_0", "Raster", {c, d}, session.outputs[0])};
+  return session;
+}
+
+TEST(PlanKernels, JoinedGroupsOfATransposedConvolutionAreToldFromOtherCopies) {
+  const std::string path = write_model({{"x", 34, 0, {}, {0}}}, {"x"});
+  const auto kind = [&](const std::string& first, const std::string& second) {
+    return plan_kernels(path, joining(first, second), std::string(kStubPrefix)).outputs[0].edge_kind;
+  };
+  EXPECT_EQ(kind("y__group__0", "y__group__1"), "joined_groups");
+  EXPECT_EQ(kind("y__group__0", "z__group__0"), "raster");
+  EXPECT_EQ(kind("y", "z"), "raster");
+}
+
+TEST(PlanKernels, ADepthwiseTransposedConvolutionFoldsNothing) {
+  const std::string path = write_model({{"x", 34, 0, {}, {0}}}, {"x"});
+  SessionDesc session;
+  session.inputs = {tensor(0, kShape)};
+  session.outputs = {tensor(1, kShape)};
+  session.kernels = {kernel("y", "DeconvolutionDepthwise", {session.inputs[0]}, session.outputs[0])};
+  EXPECT_EQ(plan_kernels(path, session, std::string(kStubPrefix)).outputs[0].edge_kind, "other");
+}
+
 TEST(PlanKernels, StubsAreToldApartAndTheirConversionsBelongToThem) {
   const std::string path = write_model(
       {{"x", 34, 0, {}, {0}}, {"mmt_stub_0", 47, 0, {0}, {1}}, {"sum", 7, 0, {1, 1}, {2}}}, {"x", "s", "y"});

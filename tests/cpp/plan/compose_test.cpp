@@ -19,6 +19,7 @@ constexpr auto kNchw = Layout::kNchw;
 struct House {
   FakeTable table;
   std::string in, out, conv, conv_relu, relu, relu_c4, add, add_c4, add_relu_c4, copy, linear_in, linear, linear_out;
+  std::string slice, deconv, deconv_relu, join;
 
   House() {
     in = table.add_kernel("Raster", "regions=1 in", "[1,8,4,4] -> [1,8,4,4]c4", 2, 2);
@@ -34,6 +35,11 @@ struct House {
     linear_in = table.add_kernel("Raster", "regions=1 lin", "[1,128] -> [1,128,1,1]c4", 1, 1);
     linear = table.add_kernel("Convolution", "", "[1,128,1,1]c4 -> [1,10,1,1]c4", 9, 8);
     linear_out = table.add_kernel("Raster", "regions=1 lout", "[1,10,1,1]c4 -> [1,10]", 1, 1);
+    slice = table.add_kernel("Raster", "regions=1 slice", "[1,8,4,4]c4 -> [1,4,4,4]c4", 1, 1);
+    deconv = table.add_kernel("Deconvolution", "kernel_x=1,pads=0x0x0x0", "[1,4,4,4]c4 -> [1,4,4,4]c4", 9, 8);
+    deconv_relu =
+        table.add_kernel("Deconvolution", "kernel_x=1,relu=1,pads=0x0x0x0", "[1,4,4,4]c4 -> [1,4,4,4]c4", 9, 8);
+    join = table.add_kernel("Raster", "regions=2 join", "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,8,4,4]", 2, 2);
 
     const auto port = [](Layout layout, const std::string& kind, bool activation = false) {
       return FakeTable::port(layout, kind, activation);
@@ -53,6 +59,9 @@ struct House {
         "flatten",
         {FakeTable::context("plain", {{copy}}, port(kNchw, "raster", false), port(kNchw, "raster")),
          FakeTable::context("packed", {{in, kStub, 0}, {copy}}, port(kC4, "raster", false), port(kNchw, "raster"))});
+    table.add_operator("grouped",
+                       {FakeTable::context("packed", {{in, kStub, 0}, {slice}, {deconv}, {slice}, {deconv}, {join}},
+                                           port(kC4, "other"), port(kNchw, "joined_groups"))});
     table.add_operator("linear", {FakeTable::context("plain", {{linear_in}, {linear}, {linear_out}},
                                                      port(kNchw, "raster", false), port(kNchw, "raster"))});
   }
@@ -118,6 +127,26 @@ TEST(Compose, AnActivationIsFoldedIntoTheConvolutionBeforeIt) {
   const ModelPlan plan = compose(model.trace, house.table);
   EXPECT_THAT(keys(plan), ElementsAre(house.in, house.conv_relu, house.out));
   EXPECT_EQ(plan.nodes[1].found, "folded into conv0");
+}
+
+TEST(Compose, AnActivationIsFoldedIntoEveryGroupOfATransposedConvolution) {
+  House house;
+  Model model;
+  model.trace.outputs = {model.call("relu", {model.call("grouped", {model.call("conv", {model.input()})})})};
+  const ModelPlan plan = compose(model.trace, house.table);
+  EXPECT_THAT(keys(plan), ElementsAre(house.in, house.conv, house.slice, house.deconv_relu, house.slice,
+                                      house.deconv_relu, house.join));
+  EXPECT_TRUE(plan.doubts.empty());
+}
+
+TEST(Compose, WhatJoinsGroupsForAPackedReaderIsDoubted) {
+  House house;
+  Model model;
+  model.trace.outputs = {model.call("conv", {model.call("grouped", {model.call("conv", {model.input()})})})};
+  const ModelPlan plan = compose(model.trace, house.table);
+  EXPECT_THAT(keys(plan), ElementsAre(house.in, house.conv, house.slice, house.deconv, house.slice, house.deconv,
+                                      house.join, house.conv, house.out));
+  EXPECT_EQ(plan.doubts.size(), 1u);
 }
 
 TEST(Compose, AnActivationStaysWhereTheConvolutionIsReadTwice) {
