@@ -29,9 +29,6 @@ struct Hooks {
   double reference_us = 0;
 };
 
-/// Seconds resolution, "2026-03-01T12:00:00Z".
-std::string utc_text();
-
 /// meter() of mmt/meter.h with its surroundings given.
 MeterResult meter_with(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items,
                        const MeterOptions& options, Clock& clock, const ProfileSink& sink, const ProgressHook& progress,

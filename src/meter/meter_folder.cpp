@@ -116,7 +116,7 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
     profile.status = "failed";
     profile.reason = error;
     profile.file_sha256 = item.file_sha256;
-    profile.measured_at = metering::utc_text();
+    profile.measured_at = utc_now_text();
     sink(profile);
     ++broken;
     return true;
@@ -152,7 +152,7 @@ Provenance collect_provenance(const EngineFacts& facts, const EngineConfig& conf
   run.l3_bytes = std::max<std::int64_t>(host.l3_bytes, 0);
   run.cpus_online = std::max(host.cpus_online, 0);
   run.governor = host.governor;
-  run.started_at = metering::utc_text();
+  run.started_at = utc_now_text();
   return run;
 }
 
