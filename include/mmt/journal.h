@@ -18,6 +18,9 @@
 
 namespace mmt {
 
+/// Name of the journal within a folder.
+inline constexpr const char* kJournalName = "latency.jsonl";
+
 struct JournalEntry {
   Provenance run;
   std::string config_id;  ///< Of `run`, as its lines say.

@@ -48,6 +48,9 @@ struct Manifest {
   std::vector<OperatorEntry> operators;
 };
 
+/// Name of the manifest within a folder.
+inline constexpr const char* kManifestName = "ops.json";
+
 /// Reads `<folder>/ops.json`. Throws Error(kNotFound, kParse) naming the file and the place.
 Manifest read_manifest(const std::string& folder);
 

@@ -37,9 +37,6 @@ struct FolderReport {
   int unconverted = 0;  ///< Operators of the manifest without files; they are no failures of the meter.
 };
 
-/// Name of the journal within a folder.
-inline constexpr const char* kJournalName = "latency.jsonl";
-
 /// Measures the operators of `<folder>/ops.json`. Throws Error(kNotFound, kParse) for the manifest, Error(kIo) where
 /// the journal cannot be written or another meter is at work in the folder, and what meter() throws.
 FolderReport meter_folder(const std::string& folder, Engine& engine, const FolderOptions& options, Clock& clock,

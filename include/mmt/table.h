@@ -16,6 +16,9 @@
 
 namespace mmt {
 
+/// Name of the table within a folder.
+inline constexpr const char* kTableName = "latency.db";
+
 /// A kernel's time under one configuration, pooled over all operators that contain it (precision-weighted medians).
 /// Whole models ("model" in the manifest) and what a manifest does not list are never pooled: they stay independent of
 /// what predicts them.

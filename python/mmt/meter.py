@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MeterReport", "get_model_latency", "meter_models", "meter_ops", "read_journal"]
 
-JOURNAL = "latency.jsonl"
-MANIFEST = "ops.json"
 
 _log = logging.getLogger("mmt")
 
@@ -107,7 +105,7 @@ def run_folder(ops_dir: str | os.PathLike[str], times: int = 100, threads: int =
     _core.meter.read_manifest(str(folder))  # Its mistakes are told before an engine is started.
     with _shown(progress) as show:
         report = _core.meter.meter_folder(str(folder), engine or default_engine(config), settings, show)
-    if (folder / JOURNAL).exists():
+    if (folder / _core.meter.JOURNAL_NAME).exists():
         _core.table.build_table(str(folder))
     return _told(MeterReport(**report))
 
@@ -168,7 +166,7 @@ def read_journal(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     absent. Damaged lines are logged.
     """
     file = Path(path)
-    rows, dropped, first = _core.meter.read_journal(str(file / JOURNAL if file.is_dir() else file))
+    rows, dropped, first = _core.meter.read_journal(str(file / _core.meter.JOURNAL_NAME if file.is_dir() else file))
     if dropped:
         _log.warning("%s: %d lines are damaged; the first: %s", file, dropped, first)
     runs: dict[str, dict[str, Any]] = {}

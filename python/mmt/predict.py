@@ -18,7 +18,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -151,6 +151,7 @@ class Prediction:
 #: Tables that were opened by their path: absolute path -> (state of the files before that, table).
 _opened: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
 _MOST_OPEN = 8
+_FOLDER_FILES = (_core.table.TABLE_NAME, _core.meter.JOURNAL_NAME, _core.meter.MANIFEST_NAME)
 _lock = threading.Lock()
 
 
@@ -180,7 +181,7 @@ def _state(path: str) -> tuple[Any, ...]:
     """What changes when a table, its journal or its manifest are written, and in a forked process."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     state: list[Any] = [os.getpid()]
-    for file in (path, *(os.path.join(folder, name) for name in ("latency.db", "latency.jsonl", "ops.json"))):
+    for file in (path, *(os.path.join(folder, name) for name in _FOLDER_FILES)):
         try:
             stat = os.stat(file)
         except OSError:
@@ -317,6 +318,16 @@ def _prediction(result: Any, table: Any) -> Prediction:
         result,
         table,
     )
+
+
+def weightiest(predictions: Iterable[Prediction], what: str, most: int) -> list[str]:
+    """What the models spend most of their time in, as shares of each model: kernels (`what`: "key"), or their types
+    ("type"); at most so many."""
+    shares: dict[str, float] = {}
+    for prediction in predictions:
+        for kernel in prediction.kernels:
+            shares[kernel[what]] = shares.get(kernel[what], 0.0) + kernel["latency_us"] / prediction.latency_us
+    return sorted(shares, key=lambda name: -shares[name])[:most]
 
 
 def to_json(prediction: Prediction) -> str:

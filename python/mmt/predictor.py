@@ -22,7 +22,7 @@ import numpy as np
 
 from mmt import _core
 from mmt.errors import mmt_error
-from mmt.predict import Prediction, open_table, predict
+from mmt.predict import Prediction, open_table, predict, weightiest
 
 __all__ = ["latency_predictor"]
 
@@ -78,11 +78,7 @@ class latency_predictor:
                 "invalid_argument", "calibration needs at least one model, each with a measured latency above 0 ms"
             )
         ratios = np.array([math.log(ms * 1000.0 / prediction.latency_us) for prediction, ms in rows])
-        shares: dict[str, float] = {}
-        for prediction, _ in rows:
-            for kernel in prediction.kernels:
-                shares[kernel["type"]] = shares.get(kernel["type"], 0.0) + kernel["latency_us"] / prediction.latency_us
-        self.types = sorted(shares, key=lambda kind: -shares[kind])[:4]
+        self.types = weightiest((prediction for prediction, _ in rows), "type", 4)
         self.mean = float(np.median(ratios))
         self.spread = float(np.std(ratios)) if len(rows) > 1 else 0.02
         self.process = None

@@ -14,14 +14,14 @@ import csv
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmt import _core
 from mmt.engine.for_table import engine_for
-from mmt.predict import Prediction, open_table, predict
+from mmt.predict import Prediction, open_table, predict, weightiest
 
 if TYPE_CHECKING:
     import torch
@@ -171,7 +171,7 @@ def validate(
         sizes = {name: path.stat().st_size / 1e6 for name, path in paths.items()}
         before = {name: predicted(name, table) for name in paths}
         needed = {kernel["key"] for prediction in before.values() for kernel in prediction.kernels}
-        companions = operators_with(table, needed if with_ops else _weightiest(before.values()))
+        companions = operators_with(table, needed if with_ops else set(weightiest(before.values(), "key", _REFERENCES)))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
         cache_bytes = _core.truth.largest_cache_bytes(table.config["run"]["l3_bytes"])
         measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes)
@@ -217,15 +217,6 @@ def validate(
 
 #: Kernels that tell how fast the machine is now.
 _REFERENCES = 12
-
-
-def _weightiest(predictions: Iterable[Prediction]) -> set[str]:
-    """The kernels that the models spend most of their time in, as shares of each model."""
-    shares: dict[str, float] = {}
-    for prediction in predictions:
-        for kernel in prediction.kernels:
-            shares[kernel["key"]] = shares.get(kernel["key"], 0.0) + kernel["latency_us"] / prediction.latency_us
-    return set(sorted(shares, key=lambda key: -shares[key])[:_REFERENCES])
 
 
 def _scale(table: Any, fresh: dict[str, tuple[float, float, float, float]]) -> float:

@@ -236,6 +236,8 @@ void bind_meter(nb::module_& m) {
       "parse_duration_s",
       [](const std::string& text) { return std::chrono::duration<double>(mmt::parse_duration(text)).count(); },
       "text"_a, "'10m', '30s', '1.5h' in seconds.");
+  m.attr("JOURNAL_NAME") = mmt::kJournalName;
+  m.attr("MANIFEST_NAME") = mmt::kManifestName;
   m.attr("SUMMARY_FIELDS") = field_list(mmt::FieldList<mmt::Summary>::fields);
   m.attr("PROFILE_FIELDS") = field_list(mmt::FieldList<mmt::ModelProfile>::fields);
   m.attr("KERNEL_FIELDS") = field_list(mmt::FieldList<mmt::KernelProfile>::fields);

@@ -159,6 +159,7 @@ void bind_table(nb::module_& m) {
   m.def("check", &check, nb::arg("path"), "Findings (severity, kind, subject, text), counts and whether all is well.");
   m.def("merge", &merge, nb::arg("target"), nb::arg("sources"),
         "Takes operators and measurements of other folders over; returns counts.");
+  m.attr("TABLE_NAME") = mmt::kTableName;
   m.attr("VIEWS") = nb::cast(mmt::record_views());
 
   nb::class_<LatencyTable>(m, "LatencyTable", nb::is_weak_referenceable(),

@@ -47,9 +47,7 @@ namespace {
 using fields_json::Json;
 using fields_json::Place;
 
-constexpr const char* kFileName = "ops.json";
-
-std::string path_in(const std::string& folder) { return folder + "/" + kFileName; }
+std::string path_in(const std::string& folder) { return folder + "/" + kManifestName; }
 
 /// "line 3, column 17" of a byte offset (1-based).
 std::string line_and_column(const std::string& text, std::size_t offset) {

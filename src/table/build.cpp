@@ -71,7 +71,7 @@ void refuse_to_lose(const Location& location) {
   Database database(location.database, OpenMode::kRead);
   if (database.integer("SELECT COUNT(*) FROM config") == 0) return;
   throw Error(ErrorCode::kNotFound,
-              location.file(kJournalFile) + ": does not exist, and " + location.database +
+              location.file(kJournalName) + ": does not exist, and " + location.database +
                   " holds measurements that would be lost; copy the journal here, or delete the table first");
 }
 
@@ -94,7 +94,7 @@ TableBuildReport build(const std::string& folder, const Fill& fill) {
     report.dropped_lines = dropped;
   }
   flush(temporary.path, O_RDWR);
-  const std::string target = folder + "/" + kTableFile;
+  const std::string target = folder + "/" + kTableName;
   if (::rename(temporary.path.c_str(), target.c_str()) != 0) fail(target, "cannot be replaced");
   temporary.path.clear();
   flush(folder, O_RDONLY | O_DIRECTORY);
@@ -105,20 +105,20 @@ TableBuildReport build(const std::string& folder, const Fill& fill) {
 
 TableBuildReport build_table(const std::string& path) {
   const table::Location location = table::locate(path);
-  const std::string journal = location.file(table::kJournalFile);
-  const std::string manifest = location.file(table::kManifestFile);
+  const std::string journal = location.file(kJournalName);
+  const std::string manifest = location.file(kManifestName);
   // Stamps first: what is appended while the table is built makes it stale, not wrongly fresh.
   const table::FileStamp journal_stamp = table::stamp_with_hash(journal);
   const table::FileStamp manifest_stamp = table::stamp_with_hash(manifest);
   if (!journal_stamp.exists && !manifest_stamp.exists) {
-    throw Error(ErrorCode::kNotFound, location.folder + ": holds neither " + table::kManifestFile + " nor " +
-                                          table::kJournalFile + "; run `mmt generate` and `mmt meter` on it first");
+    throw Error(ErrorCode::kNotFound, location.folder + ": holds neither " + kManifestName + " nor " + kJournalName +
+                                          "; run `mmt generate` and `mmt meter` on it first");
   }
   if (!journal_stamp.exists) table::refuse_to_lose(location);
   return table::build(location.folder, [&](table::Builder& builder) {
     if (manifest_stamp.exists) {
       for (const OperatorEntry& entry : read_manifest(location.folder).operators) builder.add(entry);
-      builder.set(table::kManifestFile, table::stamp_text(manifest_stamp));
+      builder.set(kManifestName, table::stamp_text(manifest_stamp));
     }
     std::int64_t nameless = 0;
     const JournalReport read = read_journal(
@@ -129,7 +129,7 @@ TableBuildReport build_table(const std::string& path) {
       const std::string first = read.dropped > 0 ? read.first_drop : "identities that are not 32 hexadecimal digits";
       log(LogLevel::kWarning, journal + ": " + std::to_string(dropped) + " lines dropped: " + first);
     }
-    if (journal_stamp.exists) builder.set(table::kJournalFile, table::stamp_text(journal_stamp));
+    if (journal_stamp.exists) builder.set(kJournalName, table::stamp_text(journal_stamp));
     builder.set("build_id", identity_hex(journal_stamp.sha256 + manifest_stamp.sha256));
     builder.set("dropped_lines", std::to_string(dropped));
     return dropped;

@@ -23,8 +23,8 @@ class Checker {
   explicit Checker(const std::string& path) : location_(locate(path)) {}
 
   TableCheck run() {
-    const bool has_journal = stamp(location_.file(kJournalFile)).exists;
-    const bool has_manifest = stamp(location_.file(kManifestFile)).exists;
+    const bool has_journal = stamp(location_.file(kJournalName)).exists;
+    const bool has_manifest = stamp(location_.file(kManifestName)).exists;
     if (!has_journal && !has_manifest && !stamp(location_.database).exists) {
       throw Error(ErrorCode::kNotFound, location_.folder +
                                             ": holds neither table, journal nor manifest; run `mmt generate` "
@@ -94,12 +94,12 @@ class Checker {
   }
 
   void check_journal() {
-    const JournalReport report = read_journal(location_.file(kJournalFile), [&](const JournalEntry& entry) {
+    const JournalReport report = read_journal(location_.file(kJournalName), [&](const JournalEntry& entry) {
       const ModelProfile& profile = entry.profile;
       if (profile.status == "ok") measured_[{profile.fingerprint, profile.context}] = profile.file_sha256;
     });
     if (report.dropped > 0) {
-      find("warning", "dropped_line", location_.file(kJournalFile),
+      find("warning", "dropped_line", location_.file(kJournalName),
            std::to_string(report.dropped) + " line(s) are not used: " + report.first_drop +
                "; run `mmt meter` to measure what they held");
     }

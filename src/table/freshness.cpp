@@ -63,7 +63,7 @@ void note_stamps(const Location& location) {
   try {
     {
       Database database(copy, OpenMode::kReadWrite);
-      for (const char* file : {kJournalFile, kManifestFile}) {
+      for (const char* file : {kJournalName, kManifestName}) {
         FileStamp now = stamp(location.file(file));
         if (!now.exists) continue;
         now.sha256 = recorded(database, file).sha256;
@@ -116,14 +116,14 @@ TableState inspect(const Location& location, std::string& reason, std::unique_pt
     reason = "has schema version " + std::to_string(version) + ", this program reads " + std::to_string(kSchemaVersion);
     if (version > kSchemaVersion) return TableState::kNew;
     if (version < kSchemaVersion) return TableState::kOld;
-    const bool rebuildable = location.rebuildable && stamp(location.file(kJournalFile)).exists;
+    const bool rebuildable = location.rebuildable && stamp(location.file(kJournalName)).exists;
     if (database.value("SELECT value FROM meta WHERE name = 'schema'") != schema_identity()) {
       reason = "has other columns than this version of mmt";
       if (rebuildable || !complete_columns(database)) return TableState::kOld;
     }
     // Where only the table was brought here, there is nothing to rebuild it from: it stands for itself.
     if (rebuildable) {
-      for (const char* name : {kJournalFile, kManifestFile}) {
+      for (const char* name : {kJournalName, kManifestName}) {
         reason = std::string("is older than ") + name;
         if (!same_file(location, name, database, touched)) return TableState::kStale;
       }

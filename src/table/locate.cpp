@@ -33,15 +33,15 @@ Location locate(const std::string& path) {
   }
   std::error_code ignored;
   const fs::path given(path);
-  if (fs::is_directory(given, ignored)) return {path, (given / kTableFile).string()};
+  if (fs::is_directory(given, ignored)) return {path, (given / kTableName).string()};
   const fs::path folder = given.has_parent_path() ? given.parent_path() : fs::path(".");
   if (!fs::is_directory(folder, ignored)) {
     throw Error(ErrorCode::kNotFound,
                 path + ": neither this nor the folder " + folder.string() +
                     " exists; give an operator folder that `mmt generate` and `mmt meter` have filled");
   }
-  if (given.filename() != kTableFile && is_sqlite_file(given)) return {folder.string(), path, false};
-  return {folder.string(), (folder / kTableFile).string()};
+  if (given.filename() != kTableName && is_sqlite_file(given)) return {folder.string(), path, false};
+  return {folder.string(), (folder / kTableName).string()};
 }
 
 }  // namespace mmt::table

@@ -3,11 +3,12 @@
 
 #include <string>
 
+#include "mmt/journal.h"
+#include "mmt/manifest.h"
+#include "mmt/table.h"
+
 namespace mmt::table {
 
-inline constexpr const char* kTableFile = "latency.db";
-inline constexpr const char* kJournalFile = "latency.jsonl";
-inline constexpr const char* kManifestFile = "ops.json";
 inline constexpr const char* kPlansFile = "plans.db";
 
 struct Location {

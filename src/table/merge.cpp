@@ -26,13 +26,13 @@ class Merger {
  public:
   explicit Merger(std::string target) : target_(std::move(target)) {
     make_folders(target_);
-    read_journal(target_ + "/" + kJournalFile, [&](const JournalEntry& entry) { note(entry); });
-    if (file_exists(target_ + "/" + kManifestFile)) manifest_ = read_manifest(target_);
+    read_journal(target_ + "/" + kJournalName, [&](const JournalEntry& entry) { note(entry); });
+    if (file_exists(target_ + "/" + kManifestName)) manifest_ = read_manifest(target_);
     for (std::size_t i = 0; i < manifest_.operators.size(); ++i) places_[manifest_.operators[i].fingerprint] = i;
   }
 
   void take(const std::string& source) {
-    if (file_exists(source + "/" + kManifestFile)) take_manifest(source);
+    if (file_exists(source + "/" + kManifestName)) take_manifest(source);
     std::unique_ptr<JournalWriter> writer;  // One run line per run of the source.
     std::string writing;
     const auto take_profile = [&](const JournalEntry& entry) {
@@ -43,7 +43,7 @@ class Merger {
       const std::string run = run_name(entry.run);
       if (writer == nullptr || run != writing) {
         writer.reset();  // The file's lock must be free for the next one.
-        writer = std::make_unique<JournalWriter>(target_ + "/" + kJournalFile, entry.run);
+        writer = std::make_unique<JournalWriter>(target_ + "/" + kJournalName, entry.run);
         writing = run;
       }
       writer->append(entry.profile);
@@ -53,7 +53,7 @@ class Merger {
       // Of runs whose profiles were all there already nothing new is to be learned.
       if (writer != nullptr && writing == run_name(cache.run)) writer->append(cache.curve);
     };
-    read_journal(source + "/" + kJournalFile, take_profile, take_cache);
+    read_journal(source + "/" + kJournalName, take_profile, take_cache);
   }
 
   MergeReport finish() {
@@ -101,7 +101,7 @@ class Merger {
     // A manifest from elsewhere must not write outside the folder.
     const fs::path inside = fs::path(name).lexically_normal();
     if (inside.is_absolute() || inside.empty() || *inside.begin() == "..") {
-      throw Error(ErrorCode::kParse, source + "/" + kManifestFile + ": \"" + name + "\" leads out of the folder");
+      throw Error(ErrorCode::kParse, source + "/" + kManifestName + ": \"" + name + "\" leads out of the folder");
     }
     std::error_code error;
     if (!fs::exists(from, error) || fs::exists(to, error)) return;
@@ -131,9 +131,8 @@ MergeReport merge_tables(const std::string& target, const std::vector<std::strin
     if (std::filesystem::equivalent(folder, target, error)) {
       throw Error(ErrorCode::kInvalidArgument, source + ": is the folder to merge into");
     }
-    if (!file_exists(folder + "/" + table::kJournalFile)) {
-      throw Error(ErrorCode::kNotFound,
-                  folder + ": has no " + table::kJournalFile + "; tables are merged by their journals");
+    if (!file_exists(folder + "/" + kJournalName)) {
+      throw Error(ErrorCode::kNotFound, folder + ": has no " + kJournalName + "; tables are merged by their journals");
     }
     folders.push_back(folder);
   }

@@ -8,7 +8,7 @@
 namespace mmt::table {
 namespace {
 
-bool has_sources(const Location& location) { return location.rebuildable && stamp(location.file(kJournalFile)).exists; }
+bool has_sources(const Location& location) { return location.rebuildable && stamp(location.file(kJournalName)).exists; }
 
 }  // namespace
 
@@ -35,7 +35,7 @@ Location ready_table(const std::string& path, std::unique_ptr<Database>* opened)
     case TableState::kOld:
       if (!has_sources(location)) {
         throw Error(state == TableState::kOld ? ErrorCode::kUnsupported : ErrorCode::kCorrupt,
-                    problem + ", and there is no " + kJournalFile +
+                    problem + ", and there is no " + kJournalName +
                         " to rebuild it from; copy the journal here or measure again");
       }
       log(LogLevel::kWarning, problem + "; it is rebuilt from the journal");
