@@ -29,8 +29,8 @@ _MOST_VISITS_PER_SAMPLE = 4
 _FEWEST_TIMES = FolderOptions().min_times
 _RUNS_PER_VISIT = FolderOptions().runs_per_visit
 # With a table: wall time of a metering run per plain visit of its operators; with their profiled visits, the runs that
-# make others cold, chains and warm-up. Measured: 2.7 to 4.4.
-_VISITS_PER_SAMPLE = 3.5
+# make others cold, chains and warm-up. Measured: 2.6 to 4.4 for blocks, 5.5 for single layers.
+_VISITS_PER_SAMPLE = 4.0
 _PREDICTED = 60  # Of more operators that the table lacks only every n-th is predicted.
 _FLOP_SAMPLES = 500  # Counting is slow; of larger spaces only every n-th operator is counted.
 

@@ -36,6 +36,34 @@ FakeTable table_with_overheads() {
   return table;
 }
 
+TEST(Predict, KernelsOfATypeThatTheTableLacksAreEstimatedFromOthers) {
+  FakeTable table = table_with_overheads();
+  const auto add = [&](const std::string& type, std::int64_t weights, std::int64_t moved, double us) {
+    const auto row = table.find_kernel(table.add_kernel(type, "", "[1,16,8,8] -> [1,16,8,8]", us, us));
+    const auto changed = std::const_pointer_cast<KernelRow>(row);
+    changed->weight_bytes = weights;
+    changed->input_bytes = changed->output_bytes = moved / 2;
+  };
+  add("BinaryOp", 0, 1'000'000, 50);  // 20 GB/s
+  add("Convolution", 4 * 16 * 16, 8192, 16);
+  const auto estimated = [&](const std::string& type, std::int64_t weights, std::int64_t moved) {
+    ModelPlan plan;
+    plan.nodes.resize(1);
+    plan.kernels.resize(1);
+    KernelSignature& signature = plan.kernels[0].signature;
+    signature.key = "lacking";
+    signature.type = type;
+    signature.text = type + " [1,16,8,8] -> [1,16,8,8]";
+    signature.weight_bytes = weights;
+    signature.input_bytes = signature.output_bytes = moved / 2;
+    plan.kernels[0].node = 0;
+    return predict(plan, table).kernels.at(0).hot_us;
+  };
+  EXPECT_NEAR(estimated("ReLU", 0, 1'000'000), 50, 1) << "moves as many bytes as the addition";
+  EXPECT_NEAR(estimated("Softmax", 0, 1'000'000), 250, 1) << "does more than moving";
+  EXPECT_NEAR(estimated("ConvolutionDepthwise", 4 * 16 * 9, 8192), 16 * std::pow(9.0 / 16, 0.95) * 4, 1);
+}
+
 TEST(Predict, ASmallModelStaysHotAndALargeOneIsCold) {
   FakeTable table = table_with_overheads();
   const std::string key = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);

@@ -121,7 +121,7 @@ def _print_examination(found: Examination, times: int, show_dropped: bool) -> No
         elif found.metering_from == "table":
             lines.append(f"{found.measured:,} of the operators are in the table; metering the others takes about "
                          f"{_duration(low)} where they are as steady as those of the table, at most {_duration(high)} "
-                         f"({times} times; from the table's predictions, right within a factor of two or three)")
+                         f"({times} times; from the table's predictions, right within a factor of about three)")
         else:
             lines.append(
                 f"metering takes about {_duration(low)} where operators are steady, at most {_duration(high)} "
