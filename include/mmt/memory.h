@@ -55,9 +55,6 @@ struct NodeSize {
   double session_mib = -1;       ///< Of the operator's own session, measured; -1: not measured.
 };
 
-/// Bytes of a kernel's weights in the form that stays in memory: Winograd's is several times the file's.
-std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads);
-
 /// Memory of the model that `plan` was composed for from `trace` (mmt/plan.h).
 ///
 /// The kernels' data flow (KernelProfile::tensors) is put together from the operators, in the contexts that the plan

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "mmt/kernel_memory.h"
 #include "mmt/table.h"
-#include "plan/memory_kernel.h"
 
 namespace mmt::memory {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "mmt/memory.h"
+#include "mmt/kernel_memory.h"
 #include "mmt/predict.h"
 
 namespace mmt {

@@ -1,11 +1,9 @@
-#include "plan/memory_kernel.h"
+#include "mmt/kernel_memory.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <numeric>
-
-#include "mmt/memory.h"
 
 namespace mmt::memory {
 namespace {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "mmt/kernel.h"
+
 namespace mmt::memory {
 
 /// How the engine's CPU code packs data; differs between instruction sets.
@@ -49,3 +51,10 @@ struct Needs {
 Needs needs_of(const KernelText& kernel, const Traits& traits);
 
 }  // namespace mmt::memory
+
+namespace mmt {
+
+/// Bytes of a kernel's weights in the form that stays in memory: Winograd's is several times the file's.
+std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads);
+
+}  // namespace mmt
