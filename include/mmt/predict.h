@@ -63,6 +63,9 @@ struct CostModel {
   /// Share of a kernel's (cold − hot) that a model pays where nothing stays in the caches: weights count whole unless
   /// they are too large to be hot ever, activations in part. `reads_input`: what it reads was written before the run.
   double still_cold(const KernelSignature& kernel, bool reads_input = false) const;
+  /// What a kernel adds to a run of a model where nothing stays in the caches, in microseconds, its overhead included;
+  /// a run pays λ of it. `hot_us`, `cold_us`: of its row.
+  double cold_extra_us(const KernelSignature& kernel, double hot_us, double cold_us, bool reads_input = false) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;

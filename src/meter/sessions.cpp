@@ -62,7 +62,7 @@ void Sessions::make_plan(ItemState& state) {
   state.memory_mib = desc.memory_mib;
   state.on_cpu = desc.cpu_kernels > 0;
   state.mflops = desc.mflops;
-  state.bytes_touched = bytes_of_a_run(state.plan, desc.memory_mib);
+  state.bytes_touched = bytes_of_a_run(state.plan, desc.memory_mib, engine_.facts().threads);
 }
 
 Outcome Sessions::open(ItemState& state) {

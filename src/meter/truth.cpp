@@ -79,7 +79,7 @@ class TruthRun {
         subject.plan = plan_kernels(item.path, subject.session->desc(), std::string(kStubPrefix));
         subject.hot.resize(subject.plan.kernels.size());
         subject.cold.resize(subject.plan.kernels.size());
-        subject.bytes_touched = metering::bytes_of_a_run(subject.plan, subject.memory_mib);
+        subject.bytes_touched = metering::bytes_of_a_run(subject.plan, subject.memory_mib, engine_.facts().threads);
       }
     });
     truth.memory_mib = subjects_[index].memory_mib;

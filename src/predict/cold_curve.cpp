@@ -9,10 +9,10 @@ namespace mmt {
 namespace {
 
 // What is usual, and how far devices lie apart: natural logarithms, except for the steepness.
-constexpr double kUsualOthers = 3000, kOthersSpread = 1.0;  // Bytes per microsecond: 3 GB/s.
-constexpr double kUsualScale = 0.9, kScaleSpread = 0.5;     // Of the largest cache.
-constexpr double kUsualSteepness = 1.6, kSteepnessSpread = 0.5;
-constexpr double kFlattest = 1, kSteepest = 4;
+constexpr double kUsualOthers = 2500, kOthersSpread = 0.3;  // Bytes per microsecond: 2.5 GB/s.
+constexpr double kUsualScale = 1.0, kScaleSpread = 0.12;    // Of the largest cache.
+constexpr double kUsualSteepness = 3, kSteepnessSpread = 0.2;
+constexpr double kFlattest = 1, kSteepest = 6;
 // A point's λ has this error where it rests on so much cold time. More time than the second makes it no surer, since
 // other operators would have told something else.
 constexpr double kPointError = 0.15, kPointUs = 300, kMostUs = 3000;

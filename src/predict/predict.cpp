@@ -31,8 +31,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       flags.insert("estimated");
     }
     const bool reads_input = &kernel == plan.kernels.data();
-    const double share = model.still_cold(kernel.signature, reads_input);
-    const double extra = (cost.cold_us - cost.hot_us) * share + model.cold_kernel_extra_us;
+    const double extra = model.cold_extra_us(kernel.signature, cost.hot_us, cost.cold_us, reads_input);
     prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
     still_cold.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;

@@ -64,6 +64,24 @@ TEST(CacheChains, OnlyWeightsWithoutScratchTell) {
   EXPECT_FALSE(tells_of_the_cache(kernel));
 }
 
+TEST(CacheChains, MemoryThatHoldsNoWeightsCountsLess) {
+  KernelPlan plan;
+  plan.kernels.resize(1);
+  plan.kernels[0].signature.weight_bytes = plan.weight_bytes = 1 << 20;
+  plan.kernels[0].signature.output_bytes = plan.kernels[0].signature.input_bytes = 1 << 20;
+  EXPECT_EQ(bytes_of_a_run(plan, 1, 1), 1 << 20) << "the weights are all there is";
+  const std::int64_t all = bytes_of_a_run(plan, 3, 1);
+  EXPECT_GT(all, 2 << 20);
+  EXPECT_LT(all, 3 << 20);
+  EXPECT_EQ(bytes_of_a_run(plan, 0, 1), all) << "where the engine does not tell, the tensors do";
+  KernelSignature& kernel = plan.kernels[0].signature;  // Winograd's weights are several times the file's.
+  kernel.type = "Convolution";
+  kernel.attributes = "pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,pads=1x1x1x1";
+  kernel.text = "Convolution{" + kernel.attributes + "} [1,64,28,28]c4 -> [1,64,28,28]c4";
+  kernel.weight_bytes = plan.weight_bytes = 64 * 64 * 9 * 4;
+  EXPECT_GT(bytes_of_a_run(plan, 3, 1), (3 << 20) * 7 / 10 + plan.weight_bytes / 3);
+}
+
 TEST(CacheChains, NoModelIsMostOfAChain) {
   const std::vector<std::int64_t> bytes{4 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20};
   CacheChains chains(kCache, 1);

@@ -70,9 +70,26 @@ TEST(Predict, ASmallModelStaysHotAndALargeOneIsCold) {
   const Prediction small = predict(plan_of(table, {key, key}, 1000), table);
   EXPECT_LT(small.cold_share, 0.001);
   EXPECT_NEAR(small.latency_us, 10 + 2 * 0.5 + 2 * 20, 0.01);
-  const Prediction large = predict(plan_of(table, std::vector<std::string>(16, key), 8 << 20), table);
+  const Prediction large = predict(plan_of(table, std::vector<std::string>(16, key), 6 << 20), table);
   EXPECT_GT(large.cold_share, 0.999);
-  EXPECT_NEAR(large.latency_us, 10 + 16 * 0.5 + 16 * 20 + (0.4 + 15) * 10, 0.02) << "the first reads the input";
+  EXPECT_NEAR(large.latency_us, 10 + 16 * 0.5 + 16 * 20 + (0.4 + 15) * 10 * 10 / 10.8, 0.02)
+      << "the first reads the input, and computing hides a little";
+}
+
+TEST(CostModel, ComputingHidesReading) {
+  const CostModel model;
+  KernelSignature kernel;
+  kernel.type = "Convolution";
+  kernel.weight_bytes = 1 << 20;
+  EXPECT_NEAR(model.cold_extra_us(kernel, 1, 101), 100, 0.1);
+  EXPECT_LT(model.cold_extra_us(kernel, 1000, 1100), 80);
+  EXPECT_GT(model.cold_extra_us(kernel, 1000, 1100), 60);
+  EXPECT_LT(model.cold_extra_us(kernel, 10000, 10100), 30);
+  EXPECT_EQ(model.cold_extra_us(kernel, 100, 90), 0) << "colder is never quicker";
+  for (double cold = 1001, last = 0; cold < 3000; cold += 100) {
+    EXPECT_GT(model.cold_extra_us(kernel, 1000, cold), last);
+    last = model.cold_extra_us(kernel, 1000, cold);
+  }
 }
 
 TEST(Predict, WhatTakesLongerIsColder) {
@@ -115,14 +132,33 @@ TEST(ColdCurve, RisesFromNothingToAll) {
 
 TEST(ColdCurve, ChainsGiveBackTheCurveThatMadeThem) {
   constexpr double kCache = 32 << 20;
-  for (const ColdCurve& made : {ColdCurve{1000, 2e7, 1.2}, ColdCurve{4000, 3e7, 1.6}, ColdCurve{10000, 4.5e7, 2.2}}) {
+  for (const ColdCurve& made : {ColdCurve{1500, 2.7e7, 2.6}, ColdCurve{2500, 3.4e7, 3}, ColdCurve{4000, 4.2e7, 3.4}}) {
     const CacheCurve chains = chains_of(made, 5000);
     const ColdCurve fitted = ColdCurve::fit(chains, kCache);
     for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
       const double made_share = made.share(chains.bytes[i] + made.others_bytes_per_us * chains.loop_us[i]);
-      EXPECT_NEAR(fitted.share(chains.bytes[i] + fitted.others_bytes_per_us * chains.loop_us[i]), made_share, 0.03);
+      EXPECT_NEAR(fitted.share(chains.bytes[i] + fitted.others_bytes_per_us * chains.loop_us[i]), made_share, 0.06);
     }
     EXPECT_NEAR(std::log(fitted.others_bytes_per_us / made.others_bytes_per_us), 0, 0.3);
+  }
+}
+
+TEST(ColdCurve, UnusualChainsMoveItTowardsThem) {
+  constexpr double kCache = 32 << 20;
+  const ColdCurve usual = ColdCurve::fit({}, kCache);
+  for (const ColdCurve& made : {ColdCurve{1000, 1.5e7, 1.2}, ColdCurve{4000, 2e7, 1.6}, ColdCurve{10000, 7e7, 2.2}}) {
+    const CacheCurve chains = chains_of(made, 5000);
+    const ColdCurve fitted = ColdCurve::fit(chains, kCache);
+    double apart = 0, usually_apart = 0;
+    for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
+      const auto share_of = [&](const ColdCurve& curve) {
+        return curve.share(chains.bytes[i] + curve.others_bytes_per_us * chains.loop_us[i]);
+      };
+      EXPECT_NEAR(share_of(fitted), share_of(made), 0.15);
+      apart += std::abs(share_of(fitted) - share_of(made));
+      usually_apart += std::abs(share_of(usual) - share_of(made));
+    }
+    EXPECT_LT(apart, usually_apart / 2);
   }
 }
 
