@@ -17,9 +17,9 @@ namespace {
 constexpr double kMostlyWeights = 0.6;
 /// No model may be more than this share of a chain, or its own data would be most of what lies between its runs.
 constexpr double kLargestPart = 0.34;
-/// What a byte of activations and scratch memory pushes out against one of weights. Measured: with 0.7, loops of operators
-/// and whole models agree best on how cold weights are after so many bytes; with 1, loops of operators that are mostly
-/// activations told less cold ones than models show.
+/// What a byte of activations and scratch memory pushes out against one of weights. Measured: with 0.7, loops of
+/// operators and whole models agree best on how cold weights are after so many bytes; with 1, loops of operators that
+/// are mostly activations told less cold ones than models show.
 constexpr double kActivations = 0.7;
 constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
 

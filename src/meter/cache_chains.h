@@ -20,9 +20,9 @@ namespace mmt::metering {
 /// cold.
 bool tells_of_the_cache(const KernelSignature& kernel);
 
-/// Bytes that one run of a model pushes through the caches, counted in bytes of weights: those as the kernels keep them,
-/// and of the other memory that the engine took for its session (or, where it does not tell, of the model's tensors) the
-/// part that counts. `threads`: the session's.
+/// Bytes that one run of a model pushes through the caches, counted in bytes of weights: those as the kernels keep
+/// them, and of the other memory that the engine took for its session (or, where it does not tell, of the model's
+/// tensors) the part that counts. `threads`: the session's.
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib, int threads);
 
 /// Runs sessions as a chain. Nothing where that failed, which the log tells; `lost` is called where the engine went
