@@ -345,6 +345,7 @@ void bind_fingerprints(nb::module_& m) {
       [] {
         memory().digests.clear();
         memory().classes.clear();
+        memory().dtypes.clear();
       },
       "Drops what is remembered between walks (of which none may be going on).");
 }

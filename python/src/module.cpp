@@ -12,8 +12,6 @@ namespace nb = nanobind;
 
 NB_MODULE(_core, m) {
   m.attr("__version__") = MMT_VERSION;
-  // Classes of the user's script are remembered to the end of the process, and with them what their module holds.
-  nb::set_leak_warnings(false);
 
   // MmtError carries the stable name of the code, so that Python can decide without reading messages.
   static PyObject* error_class = PyErr_NewExceptionWithDoc(

@@ -276,3 +276,21 @@ def test_one_look_reads_every_module_once(monkeypatch):
     reads.clear()
     assert [look.fingerprint(module, [InputSpec((1, 2))]) for module in model.modules()] == expected
     assert reads == []
+
+
+def test_a_script_ends_without_anything_left(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent("""
+        import torch
+        from mmt.engine import EngineConfig
+        from mmt.torch_side.fingerprint import fingerprint
+
+        class Net(torch.nn.Module):
+            def forward(self, x):
+                return x
+
+        kept = EngineConfig()  # lives in the module of a class that was looked at
+        fingerprint(Net(), [1, 3])
+    """))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -11,6 +11,7 @@ of plain attributes itself and remembers their hashes.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ __all__ = ["Fingerprints", "InputSpec", "class_name", "fingerprint", "input_spec
 
 #: A part of every fingerprint; changes when the rules do, so that old tables are not matched by accident.
 SCHEME = "mmt operator 1"
+
+# Classes are remembered, and with them all that their modules hold: tables, results.
+atexit.register(_core.forget)
 
 # nn.Module's own bookkeeping, and torch's caches of tensors: no configuration.
 _BOOKKEEPING = frozenset(torch.nn.Module().__dict__) | {
