@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/input_values.h"
 #include "mmt/error.h"
 
 namespace mmt::mnn {
@@ -52,13 +53,6 @@ const TypeRow& row_of(halide_type_t type) {
 
 }  // namespace
 
-std::uint64_t next_random(std::uint64_t& state) noexcept {
-  std::uint64_t z = state += 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 bool is_known_type(halide_type_t type) { return find_row(type) != nullptr; }
 
 const char* type_name(halide_type_t type) {
@@ -88,10 +82,11 @@ std::shared_ptr<RandomPool::Block> RandomPool::values(ElementType type, double l
     auto larger = std::make_shared<Block>(elements * type.bytes());
     // The same start for every size, so that a place holds the same values however large the block became.
     std::uint64_t state = 0x6d6d74u;
-    const double step = (high - low) * 0x1.0p-53;
+    InputValues reals(low, high, state);
     for (std::size_t i = 0; i < elements; ++i) {
-      const double value = low + static_cast<double>(next_random(state) >> 11) * step;
-      row.store(larger->data(), i, is_integer ? std::floor(value) : value);
+      // Integers are indices, each its own.
+      const double value = is_integer ? std::floor(low + (high - low) * next_share(state)) : reals.next();
+      row.store(larger->data(), i, value);
     }
     block = std::move(larger);
   }

@@ -33,15 +33,12 @@ class RandomPool {
   /// How far apart two places may start, in elements.
   static constexpr std::size_t kSpread = 1 << 14;
 
-  /// At least `count` + kSpread uniform values in [low, high). Whoever keeps the pointer keeps the values.
+  /// At least `count` + kSpread values in [low, high): integers uniform, others as InputValues has them. Whoever keeps the pointer keeps the values.
   std::shared_ptr<Block> values(ElementType type, double low, double high, std::size_t count);
 
  private:
   using Key = std::tuple<int, int, double, double>;
   std::map<Key, std::shared_ptr<Block>> blocks_;
 };
-
-/// splitmix64: one step of a small, well mixing generator.
-std::uint64_t next_random(std::uint64_t& state) noexcept;
 
 }  // namespace mmt::mnn

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/input_values.h"
 #include "engine_mnn/describe.h"
 #include "mmt/error.h"
 
