@@ -20,6 +20,8 @@ double quantile(std::span<const double> values, double q);
 double quantile_sorted(std::span<const double> sorted, double q);
 
 double median(std::span<const double> values);
+/// The value with half of the weight on either side. Throws on an empty sample and where lengths differ.
+double weighted_median(std::span<const double> values, std::span<const double> weights);
 
 /// Median absolute deviation from the median, unscaled. Times kNormalMad it estimates a normal standard deviation.
 double mad(std::span<const double> values);

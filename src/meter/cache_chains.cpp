@@ -106,10 +106,11 @@ void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelP
       for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++us) {
         if (time < kSettling || !tells_of_the_cache(links[link]->kernels[k].signature)) continue;
         const int kernel = number(link, k);
-        if (kernel >= 0) add(point_, kernel, {*us, column, round});
+        if (kernel >= 0) add(point_, chains_, kernel, {*us, column, round});
       }
     }
   }
+  ++chains_;
 }
 
 void CacheChains::drop_column(int column) {
@@ -118,27 +119,34 @@ void CacheChains::drop_column(int column) {
 
 CacheCurve CacheChains::curve(std::span<const double> factors,
                               const std::function<std::pair<double, double>(int kernel)>& times) const {
-  std::map<std::pair<int, int>, std::vector<double>> chained;  // By point and kernel.
-  for (const ChainSample& one : samples_) {
-    const double factor = factors[static_cast<std::size_t>(one.sample.column)];
-    chained[{one.point, one.kernel}].push_back(one.sample.us / factor);
-  }
   CacheCurve curve;
-  if (chained.empty()) return curve;
-  for (const Point& point : points_) {
+  if (samples_.empty()) return curve;
+  struct Extra {
+    double us = 0, cold_us = 0;
+  };
+  std::map<std::pair<int, int>, Extra> extras;  // By point and chain.
+  for (const ChainSample& one : samples_) {
+    const auto [hot, cold] = times(one.kernel);
+    if (!(hot > 0) || !(cold > hot)) continue;
+    const double us = one.sample.us / factors[static_cast<std::size_t>(one.sample.column)];
+    Extra& extra = extras[{one.point, one.chain}];
+    // One wild sample must not outweigh a chain: it never takes more than twice its cold extra.
+    extra.us += std::clamp(us - hot, hot - cold, 2 * (cold - hot));
+    extra.cold_us += cold - hot;
+  }
+  for (std::size_t i = 0; i < points_.size(); ++i) {
+    const Point& point = points_[i];
     curve.bytes.push_back(point.bytes);
     curve.loop_us.push_back(point.chains > 0 ? point.loop_us / point.chains : 0);
-  }
-  curve.extra_us.assign(points_.size(), 0.0);
-  curve.cold_extra_us.assign(points_.size(), 0.0);
-  for (const auto& [place, values] : chained) {
-    const auto [hot, cold] = times(place.second);
-    if (!(hot > 0) || !(cold > hot)) continue;
-    const auto count = static_cast<double>(values.size());
-    // One wild sample must not outweigh a kernel: it never takes more than twice its cold extra.
-    const double extra = std::clamp(expected_us(summarize(values)) - hot, hot - cold, 2 * (cold - hot));
-    curve.extra_us[static_cast<std::size_t>(place.first)] += count * extra;
-    curve.cold_extra_us[static_cast<std::size_t>(place.first)] += count * (cold - hot);
+    std::vector<double> shares, weights;
+    const auto place = static_cast<int>(i);
+    for (auto it = extras.lower_bound({place, 0}); it != extras.end() && it->first.first == place; ++it) {
+      shares.push_back(it->second.us / it->second.cold_us);
+      weights.push_back(it->second.cold_us);
+    }
+    const double cold_us = std::accumulate(weights.begin(), weights.end(), 0.0);
+    curve.cold_extra_us.push_back(cold_us);
+    curve.extra_us.push_back(shares.empty() ? 0 : cold_us * weighted_median(shares, weights));
   }
   return curve;
 }

@@ -47,20 +47,24 @@ class CacheChains {
   ChainRequest request() const;         ///< For the last chain.
   std::size_t points() const { return points_.size(); }
 
-  void add(int point, int kernel, const Sample& sample) { samples_.push_back({point, kernel, sample}); }
+  /// `chain`: a number of the chain that the sample is of.
+  void add(int point, int chain, int kernel, const Sample& sample) {
+    samples_.push_back({point, chain, kernel, sample});
+  }
   /// The times of the last chain once it had settled. `links`: what was run, in order. `number`: that of a link's
   /// kernel, negative where nobody asks for it.
   void add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column, int round,
                  const std::function<int(std::size_t link, std::size_t kernel)>& number);
   void drop_column(int column);
 
+  /// A point's λ is the median over its chains: others come and go, and a model's latency is a median over time too.
   /// `times`: a kernel's hot and cold time on the common scale, {0, 0} where unknown.
   CacheCurve curve(std::span<const double> factors,
                    const std::function<std::pair<double, double>(int kernel)>& times) const;
 
  private:
   struct ChainSample {
-    int point, kernel;
+    int point, chain, kernel;
     Sample sample;
   };
   struct Point {
@@ -72,6 +76,7 @@ class CacheChains {
   std::vector<ChainSample> samples_;
   std::mt19937_64 random_;
   int point_ = -1;
+  int chains_ = 0;  ///< Added so far.
 };
 
 }  // namespace mmt::metering

@@ -11,7 +11,11 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+}  // namespace
+
 double weighted_median(std::span<const double> values, std::span<const double> weights) {
+  require(!values.empty(), "there is nothing to take the median of");
+  require(values.size() == weights.size(), "values and weights differ in number");
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
@@ -24,8 +28,6 @@ double weighted_median(std::span<const double> values, std::span<const double> w
   }
   return values[order.back()];
 }
-
-}  // namespace
 
 Pooled pool_estimates(std::span<const double> values, std::span<const double> standard_errors) {
   require(!values.empty(), "there is no estimate to pool");

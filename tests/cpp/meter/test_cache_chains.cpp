@@ -14,7 +14,7 @@ constexpr std::int64_t kCache = 32 << 20;
 double target_of(const CacheChains& chains) {
   const auto hot_and_cold = [](int) { return std::pair{1.0, 2.0}; };
   CacheChains copy = chains;
-  copy.add(0, 0, {1, 0, 0});
+  copy.add(0, 0, 0, {1, 0, 0});
   return copy.curve(std::vector<double>{1.0}, hot_and_cold).bytes[static_cast<std::size_t>(chains.point())];
 }
 
@@ -99,9 +99,9 @@ TEST(CacheChains, TheCurveIsTheShareOfTheColdExtra) {
     for (int column = 0; column < 2; ++column) {
       const double factor = factors[static_cast<std::size_t>(column)];
       for (int i = 0; i < 6; ++i) {
-        chains.add(point, 0, {static_cast<float>(factor * (10 + 20 * point / 4.0)), column, i});
-        chains.add(point, 1, {static_cast<float>(factor * (100 + 40 * point / 4.0)), column, i});
-        chains.add(point, 2, {55, column, i});  // Nobody knows its times.
+        chains.add(point, i, 0, {static_cast<float>(factor * (10 + 20 * point / 4.0)), column, i});
+        chains.add(point, i, 1, {static_cast<float>(factor * (100 + 40 * point / 4.0)), column, i});
+        chains.add(point, i, 2, {55, column, i});  // Nobody knows its times.
       }
     }
   }
@@ -121,10 +121,23 @@ TEST(CacheChains, TheCurveIsTheShareOfTheColdExtra) {
 
 TEST(CacheChains, OneWildKernelIsHeldBack) {
   CacheChains chains(kCache, 1);
-  for (int i = 0; i < 10; ++i) chains.add(2, 0, {10, 0, i});
-  chains.add(2, 1, {100000, 0, 0});
+  for (int i = 0; i < 10; ++i) chains.add(2, 0, 0, {10, 0, i});
+  chains.add(2, 0, 1, {100000, 0, 0});
   const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
   EXPECT_LE(curve.extra_us[2] / curve.cold_extra_us[2], 0.2);
+}
+
+TEST(CacheChains, ChainsThatOthersDisturbedDoNotCountWhileTheyAreFew) {
+  CacheChains chains(kCache, 1);
+  const auto hot_and_cold = [](int) { return std::pair{10.0, 20.0}; };
+  const auto share = [&] {
+    const CacheCurve curve = chains.curve(std::vector<double>{1.0}, hot_and_cold);
+    return curve.extra_us[2] / curve.cold_extra_us[2];
+  };
+  for (int chain = 0; chain < 5; ++chain) chains.add(2, chain, 0, {chain < 3 ? 12.0f : 20.0f, 0, chain});
+  EXPECT_NEAR(share(), 0.2, 1e-6);
+  for (int chain = 5; chain < 7; ++chain) chains.add(2, chain, 0, {20, 0, chain});
+  EXPECT_NEAR(share(), 1, 1e-6) << "most are";
 }
 
 TEST(CacheChains, TheTimeOfALoopHoldsTheWaiting) {

@@ -80,5 +80,14 @@ TEST(Pooling, ScaleOrderZeroErrorsAndMistakes) {
   EXPECT_THROW(pool_estimates(std::vector<double>{1}, std::vector<double>{std::nan("")}), Error);
 }
 
+TEST(WeightedMedian, HasHalfOfTheWeightOnEitherSide) {
+  const std::vector<double> values{5, 1, 3}, even{1, 1, 1}, one_sided{1, 5, 1}, tied{2, 1, 1};
+  EXPECT_EQ(weighted_median(values, even), 3);
+  EXPECT_EQ(weighted_median(values, one_sided), 1);
+  EXPECT_EQ(weighted_median(values, tied), 4) << "between 3 and 5";
+  EXPECT_THROW(weighted_median({}, {}), Error);
+  EXPECT_THROW(weighted_median(values, std::vector<double>{1}), Error);
+}
+
 }  // namespace
 }  // namespace mmt
