@@ -46,6 +46,9 @@ struct Needs {
   std::vector<std::int64_t> preparing;  ///< Taken after those from the same heap, and given back at once.
   std::int64_t outside = 0;  ///< Taken beside that heap while the kernel is prepared: a second copy of its weights.
   std::vector<std::int64_t> scratch;  ///< Taken together from the activations' pool while the kernel runs.
+  /// Positions of inputs that it reads from an unpacked copy. The copy serves all such kernels, and is given back only
+  /// by one that is the last to read the input.
+  std::vector<std::size_t> unpacked = {};
 };
 
 Needs needs_of(const KernelText& kernel, const Traits& traits);

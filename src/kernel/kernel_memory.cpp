@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernel/raster_memory.h"
+
 namespace mmt::memory {
 namespace {
 
@@ -169,25 +171,6 @@ Needs convolution(const Convolution& c, const Traits& t) {
                                                    kPointerBytes}};
 }
 
-/// Copies that are more than a change of layout go through unpacked copies of what is packed unevenly.
-Needs raster(const KernelText& k, const Traits& t) {
-  Needs needs;
-  const auto even = [&](const Shape& s) { return s.packed && s.extent(1) % t.pack == 0; };
-  const bool one = k.inputs.size() == 1 && k.attributes.starts_with("regions=1 ");
-  if (one && k.inputs[0].extents == k.outputs[0].extents) return needs;
-  if (even(k.outputs[0]) && std::all_of(k.inputs.begin(), k.inputs.end(), even)) return needs;
-  Shape flat = k.outputs[0];
-  flat.packed = false;
-  if (k.outputs[0].packed) needs.scratch.push_back(flat.bytes(t.pack));
-  for (const Shape& input : k.inputs) {
-    if (!input.packed || (input.extent(0) == 1 && even(input))) continue;
-    flat = input;
-    flat.packed = false;
-    needs.scratch.push_back(flat.bytes(t.pack));
-  }
-  return needs;
-}
-
 }  // namespace
 
 std::int64_t Shape::bytes(int pack) const {
@@ -238,7 +221,7 @@ Needs needs_of(const KernelText& kernel, const Traits& traits) {
   if (kernel.type == "ConvolutionDepthwise") return depthwise(Convolution(kernel), traits);
   // With weights as a second input they are not the session's own.
   if (kernel.type == "Convolution" && kernel.weight_bytes > 0) return convolution(Convolution(kernel), traits);
-  if (kernel.type == "Raster") return raster(kernel, traits);
+  if (kernel.type == "Raster") return raster_needs(kernel, traits);
   Needs needs;
   if (kernel.weight_bytes > 0) needs.kept.push_back(kernel.weight_bytes);
   return needs;

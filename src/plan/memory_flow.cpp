@@ -48,6 +48,11 @@ Account account_for(const Flow& flow, const Traits& traits) {
     held[static_cast<std::size_t>(number)] =
         pool.take(tensor.shape.bytes(traits.pack), tensor.origin == Origin::kInput);
   };
+  struct Copy {
+    ActivationPool::Handle block;
+    int uses;
+  };
+  std::vector<std::optional<Copy>> copies(flow.tensors.size());  // Unpacked ones.
   std::int64_t loading = 0;
   ProcessHeap process;
   const auto keep = [&](std::int64_t bytes) {
@@ -69,6 +74,16 @@ Account account_for(const Flow& flow, const Traits& traits) {
     for (const int written : step.writes) hold(written);
     std::vector<ActivationPool::Handle> scratch;
     for (const std::int64_t bytes : needs.scratch) scratch.push_back(pool.take(bytes));
+    for (const std::size_t position : needs.unpacked) {
+      if (position >= step.reads.size() || step.reads[position] < 0) continue;
+      const auto number = static_cast<std::size_t>(step.reads[position]);
+      if (!copies[number]) {
+        Shape flat = step.kernel.inputs[position];
+        flat.packed = false;
+        copies[number] = Copy{pool.take(flat.bytes(traits.pack)), uses[number]};
+      }
+      if (--copies[number]->uses == 0) scratch.push_back(copies[number]->block);
+    }
     for (const ActivationPool::Handle block : scratch) pool.give_back(block);
     for (const int read : step.reads) {
       if (read < 0) continue;

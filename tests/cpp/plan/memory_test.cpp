@@ -146,20 +146,60 @@ TEST(KernelNeeds, WeightsTakeTheFormThatTheKernelWants) {
               ElementsAre(16 * 9 * 4, 16 * 4));
 }
 
-TEST(KernelNeeds, OnlyUnevenCopiesNeedScratch) {
+TEST(KernelNeeds, OnlyUnevenCopiesNeedUnpackedOnes) {
   const Traits avx{8, 24, 4, 1};
-  EXPECT_THAT(needs("regions=1 0:1x1x8", "[1,8,4,4] -> [1,8,4,4]c4", avx, "Raster").scratch, IsEmpty());
-  EXPECT_THAT(needs("regions=2 x", "[1,8,4,4]c4 [1,8,4,4]c4 -> [1,16,4,4]c4", avx, "Raster").scratch, IsEmpty());
-  EXPECT_THAT(needs("regions=2 x", "[1,4,4,4]c4 [1,8,4,4]c4 -> [1,12,4,4]c4", avx, "Raster").scratch,
-              ElementsAre(12 * 16 * 4, 4 * 16 * 4));
+  const auto raster = [&](const std::string& regions, const std::string& shapes) {
+    return needs(regions, shapes, avx, "Raster");
+  };
+  const auto nothing = [&](const std::string& regions, const std::string& shapes) {
+    const Needs some = raster(regions, shapes);
+    return some.scratch.empty() && some.unpacked.empty();
+  };
+  EXPECT_TRUE(nothing("regions=1 0:1x1x128@0/128x128x1>0/128x128x1", "[1,8,4,4] -> [1,8,4,4]c4"));
+  EXPECT_TRUE(nothing("regions=1 0:1x8x16@0/128x16x1>0/128x1x8", "[1,8,4,4]c4 -> [1,16,8]")) << "channels last";
+  EXPECT_TRUE(nothing("regions=1 0:1x12x16@0/1x16x1>0/1x16x1", "[1,24,4,4]c4 -> [1,12,4,4]c4")) << "the first ones";
+  EXPECT_TRUE(nothing("regions=2 0:1x8x16@0/1x16x1>0/1x16x1 1:1x8x16@0/1x16x1>128/1x16x1",
+                      "[1,8,4,4]c4 [1,8,4,4]c4 -> [1,16,4,4]c4"));
+  const Needs joined = raster("regions=2 0:1x4x16@0/1x16x1>0/1x16x1 1:1x8x16@0/1x16x1>64/1x16x1",
+                              "[1,4,4,4]c4 [1,8,4,4]c4 -> [1,12,4,4]c4");
+  EXPECT_THAT(joined.scratch, ElementsAre(12 * 16 * 4));
+  EXPECT_THAT(joined.unpacked, ElementsAre(0)) << "whole groups of the second one are read where they lie";
+  const Needs slice = raster("regions=1 0:1x8x16@64/1x16x1>0/1x16x1", "[1,16,4,4]c4 -> [1,8,4,4]c4");
+  EXPECT_THAT(slice.scratch, ElementsAre(8 * 16 * 4));
+  EXPECT_THAT(slice.unpacked, ElementsAre(0));
+  for (const char* damaged : {"", "regions=1", "regions=1 ", "regions=1 0:", "regions=1 9:1x1x1@0/1x1x1>0/1x1x1", "#"})
+    EXPECT_THAT(raster(damaged, "[1,8,4,4]c4 -> [1,8,4,4]c4").scratch, ElementsAre(8 * 16 * 4));
+}
+
+TEST(Account, AnUnpackedCopyServesAllThatReadIt) {
+  const auto slices = [](bool read_last) {
+    memory::Flow flow;
+    const auto step = [&](const std::string& attributes, const std::string& shapes, std::vector<int> reads) {
+      const std::string text = "Raster{" + attributes + "} " + shapes;
+      const KernelText kernel = KernelText::parse("Raster", attributes, text, 0);
+      flow.steps.push_back({kernel, std::move(reads), {flow.add_tensor(kernel.outputs[0])}});
+    };
+    const int whole = flow.add_tensor({{1, 16, 4, 4}, true, 4});
+    step("regions=1 0:1x8x16@64/1x16x1>0/1x16x1", "[1,16,4,4]c4 -> [1,8,4,4]", {whole});
+    step("regions=1 0:1x8x16@64/1x16x1>0/1x16x1", "[1,16,4,4]c4 -> [1,8,4,4]", {whole});
+    if (read_last) flow.steps.push_back({KernelText{}, {whole}, {}});
+    const int first = flow.add_tensor({{1, 16, 4, 4}, false, 4}), second = flow.add_tensor({{1, 16, 4, 4}, false, 4});
+    flow.steps.push_back({KernelText{}, {}, {first, second}});
+    return memory::account_for(flow, Traits{8, 24, 4, 1}).activations;
+  };
+  // Two slices of 512 bytes; the tensor and its copy, 1024 each, whose place two others take.
+  EXPECT_EQ(slices(false), 2 * 512 + 2 * 1024);
+  EXPECT_EQ(slices(true), 2 * 512 + 3 * 1024) << "the copy stays: a kernel that takes the tensor as it is came last";
 }
 
 /// A table with one packed element-by-element operator whose own session took a little more than follows.
 struct Street {
   FakeTable table;
   Street() {
-    const std::string in = table.add_kernel("Raster", "regions=1 in", "[1,8,64,64] -> [1,8,64,64]c4", 2, 2);
-    const std::string out = table.add_kernel("Raster", "regions=1 out", "[1,8,64,64]c4 -> [1,8,64,64]", 2, 2);
+    const std::string in = table.add_kernel("Raster", "regions=1 0:1x1x32768@0/32768x32768x1>0/32768x32768x1",
+                                            "[1,8,64,64] -> [1,8,64,64]c4", 2, 2);
+    const std::string out = table.add_kernel("Raster", "regions=1 0:1x1x32768@0/32768x32768x1>0/32768x32768x1",
+                                             "[1,8,64,64]c4 -> [1,8,64,64]", 2, 2);
     const std::string body = table.add_kernel("UnaryOp", "", "[1,8,64,64]c4 -> [1,8,64,64]c4", 3, 3);
     const auto port = FakeTable::port(Layout::kNc4hw4, "other");
     ContextRow packed = FakeTable::context("packed", {{in, kStub, 0}, {body}, {out, kOutputConvert, 0}}, port, port);
