@@ -103,8 +103,8 @@ struct SessionDesc {
 struct InputSpec {
   std::string name;        ///< Empty: by position.
   std::vector<int> shape;  ///< Empty: as in the model. Otherwise the session is resized to it.
-  /// Uniform values in [low, high). Integer inputs: whole numbers in [low, high); with this default range they are 0,
-  /// which is a legal index into anything.
+  /// Values in [low, high), with signs in runs (docs/engine.md). Integer inputs: whole numbers in [low, high); with
+  /// this default range they are 0, which is a legal index into anything.
   double low = -1.0, high = 1.0;
 };
 

@@ -33,7 +33,8 @@ class RandomPool {
   /// How far apart two places may start, in elements.
   static constexpr std::size_t kSpread = 1 << 14;
 
-  /// At least `count` + kSpread values in [low, high): integers uniform, others as InputValues has them. Whoever keeps the pointer keeps the values.
+  /// At least `count` + kSpread values in [low, high): integers uniform, others as InputValues has them. Whoever keeps
+  /// the pointer keeps the values.
   std::shared_ptr<Block> values(ElementType type, double low, double high, std::size_t count);
 
  private:

@@ -124,9 +124,12 @@ CacheCurve CacheChains::curve(std::span<const double> factors,
   struct Extra {
     double us = 0, cold_us = 0;
   };
-  std::map<std::pair<int, int>, Extra> extras;  // By point and chain.
+  std::map<std::pair<int, int>, Extra> extras;     // By point and chain.
+  std::map<int, std::pair<double, double>> known;  // What `times` said: it summarizes all of a kernel's samples.
   for (const ChainSample& one : samples_) {
-    const auto [hot, cold] = times(one.kernel);
+    const auto [place, is_new] = known.try_emplace(one.kernel);
+    if (is_new) place->second = times(one.kernel);
+    const auto [hot, cold] = place->second;
     if (!(hot > 0) || !(cold > hot)) continue;
     const double us = one.sample.us / factors[static_cast<std::size_t>(one.sample.column)];
     Extra& extra = extras[{one.point, one.chain}];

@@ -140,6 +140,17 @@ TEST(CacheChains, ChainsThatOthersDisturbedDoNotCountWhileTheyAreFew) {
   EXPECT_NEAR(share(), 1, 1e-6) << "most are";
 }
 
+TEST(CacheChains, AsksForAKernelsTimesOnce) {
+  CacheChains chains(kCache, 1);
+  for (int chain = 0; chain < 20; ++chain) {
+    for (int kernel = 0; kernel < 3; ++kernel) chains.add(chain % 4, chain, kernel, {15, 0, chain});
+  }
+  int asked = 0;
+  const auto times = [&](int) { return ++asked, std::pair{10.0, 20.0}; };
+  EXPECT_FALSE(chains.curve(std::vector<double>{1.0}, times).empty());
+  EXPECT_EQ(asked, 3) << "an answer summarizes all samples of a kernel";
+}
+
 TEST(CacheChains, TheTimeOfALoopHoldsTheWaiting) {
   const std::vector<std::int64_t> bytes(400, 600'000);
   CacheChains chains(kCache, 1);
