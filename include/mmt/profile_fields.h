@@ -46,6 +46,7 @@ struct FieldList<Summary> {
       Field{"min_us", "us", "smallest sample", &Summary::min_us},
       Field{"max_us", "us", "largest sample", &Summary::max_us},
       Field{"median_us", "us", "median", &Summary::median_us},
+      Field{"expected_us", "us", "mean of the samples, each held within 10 % of the median", &Summary::expected_us},
       Field{"ci_low_us", "us", "lower end of the median's 95 % confidence interval", &Summary::ci_low_us},
       Field{"ci_high_us", "us", "upper end of the median's 95 % confidence interval", &Summary::ci_high_us},
       Field{"p05_us", "us", "5th percentile", &Summary::p05_us},

@@ -63,14 +63,14 @@ double relative_half_width(const Summary& summary) noexcept;
 /// sample or none gives no idea of it.
 double median_standard_error(const Summary& summary) noexcept;
 
-/// Farther from the median (a share of it; microseconds) a mean says more about one disturbance than about the
-/// quantity.
-inline constexpr double kMostSkew = 0.1, kMostSkewUs = 15;
+/// A sample that lies farther from the median (a share of it) says more about one disturbance than about the quantity.
+inline constexpr double kMostSkew = 0.1;
 
-/// What a quantity adds to a sum on average. Medians of skewed parts add up to less than the median of their sum: short
-/// disturbances miss most kernels, but every whole run has its share of them (1 to 3 % were seen). The mean, held
-/// within kMostSkew and kMostSkewUs of the median so that a rare long disturbance does not count: a kernel of
-/// milliseconds has its share of the short ones in each of its runs, as a whole model has.
+/// What a quantity adds to a sum. Medians of skewed parts add up to less than the median of their sum: short
+/// disturbances miss most kernels, but every whole run has its share of them (0.5 to 2 % were seen); and means add up to
+/// more, since a disturbance that is longer than a kernel and rarer than a run is in them, but not in the median of
+/// runs. So it is the mean of the samples, each held within kMostSkew of the median; of a summary without it, the mean
+/// that is held so.
 double expected_us(const Summary& summary) noexcept;
 
 struct StopRule {

@@ -12,6 +12,7 @@
 #include "mmt/file.h"
 #include "mmt/hash.h"
 #include "mmt/log.h"
+#include "mmt/stats.h"
 
 namespace mmt {
 namespace {
@@ -41,6 +42,19 @@ std::string seal_error(std::string_view line) {
   const std::string_view body = line.substr(0, line.size() - kSumSize);
   const std::string_view sum = line.substr(line.size() - 2 - kSumDigits, kSumDigits);
   return checksum(body) == sum ? "" : "checksum differs";
+}
+
+/// Fills in what journals of earlier versions do not tell.
+void complete(Summary& summary) {
+  if (summary.count > 0 && summary.expected_us == 0) summary.expected_us = expected_us(summary);
+}
+void complete(ModelProfile& profile) {
+  complete(profile.cold);
+  complete(profile.hot);
+  for (KernelProfile& kernel : profile.kernels) {
+    complete(kernel.cold);
+    complete(kernel.hot);
+  }
 }
 
 std::int64_t whole_size(const std::string& path) {
@@ -150,6 +164,7 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
       if (config.empty() || line.value("config", "") != config) return "belongs to a run whose first line is lost";
       entry.profile = {};
       fields_json::decode(line, entry.profile);
+      complete(entry.profile);
       is_profile = true;
     } else if (type == "cache") {
       if (config.empty() || line.value("config", "") != config) return "belongs to a run whose first line is lost";

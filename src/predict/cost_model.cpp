@@ -22,7 +22,7 @@ constexpr double kInput = 0.4;
 // alone does not show it, since there more than the data is cold.
 constexpr double kHidden = 0.04;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
-constexpr double kFreshOutputs = 0.3;
+constexpr double kFreshOutputs = 0.15;
 
 /// kept_weight_bytes(), remembered for kernels that come again and again.
 double weight_bytes(const KernelSignature& kernel, int threads) {

@@ -24,6 +24,11 @@ Summary summarize(std::span<const double> values_us, double target_ci) {
   summary.min_us = sorted.front();
   summary.max_us = sorted.back();
   summary.median_us = quantile_sorted(sorted, 0.5);
+  const double most = kMostSkew * std::abs(summary.median_us);
+  for (const double value : sorted) {
+    summary.expected_us += std::clamp(value, summary.median_us - most, summary.median_us + most);
+  }
+  summary.expected_us /= static_cast<double>(sorted.size());
   const Interval interval = median_interval_sorted(sorted);
   summary.ci_low_us = interval.low;
   summary.ci_high_us = interval.high;
@@ -50,8 +55,9 @@ double median_standard_error(const Summary& summary) noexcept {
 }
 
 double expected_us(const Summary& summary) noexcept {
+  if (summary.expected_us > 0) return summary.expected_us;
   if (!(summary.mean_us > 0) || !std::isfinite(summary.mean_us)) return summary.median_us;
-  const double most = std::min(kMostSkew * summary.median_us, kMostSkewUs);
+  const double most = kMostSkew * summary.median_us;
   return std::clamp(summary.mean_us, summary.median_us - most, summary.median_us + most);
 }
 

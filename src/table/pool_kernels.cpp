@@ -15,15 +15,6 @@
 namespace mmt::table {
 namespace {
 
-/// mmt::expected_us of the summary "@" of a row, in SQL.
-std::string expected_sql(const std::string& row) {
-  const std::string mean = row + ".@_mean_us", median = row + ".@_median_us";
-  const std::string most =
-      "MIN(" + std::to_string(kMostSkew) + " * " + median + ", " + std::to_string(kMostSkewUs) + ")";
-  return "(CASE WHEN " + mean + " > 0 THEN MAX(" + median + " - " + most + ", MIN(" + median + " + " + most + ", " +
-         mean + ")) ELSE " + median + " END)";
-}
-
 /// The condition that `row` belongs to the same kernel of the same operator as `p`.
 std::string same_kernel_sql(const std::string& row) {
   std::string text;
@@ -117,11 +108,8 @@ std::vector<OverheadPoint> Builder::overhead_points(int config, const std::strin
   // the pool.
   // "@" stands for cold or hot.
   std::string query =
-      "SELECT COUNT(*), " + expected_sql("m") +
-      ", (m.@_ci_high_us - m.@_ci_low_us) / 3.92, "
-      "SUM(CASE WHEN t.@_count > 0 THEN " +
-      expected_sql("t") +
-      " ELSE c.@_us END), "
+      "SELECT COUNT(*), m.@_expected_us, (m.@_ci_high_us - m.@_ci_low_us) / 3.92, "
+      "SUM(CASE WHEN t.@_count > 0 THEN t.@_expected_us ELSE c.@_us END), "
       "SUM(CASE WHEN t.@_count > 0 THEN (t.@_ci_high_us - t.@_ci_low_us) * (t.@_ci_high_us - t.@_ci_low_us) "
       "/ (3.92 * 3.92) ELSE c.@_se_us * c.@_se_us END), "
       "COUNT(c.kernel_no) "

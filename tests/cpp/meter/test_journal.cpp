@@ -32,7 +32,7 @@ ModelProfile some_profile(int number) {
   ModelProfile profile;
   profile.fingerprint = "f" + std::to_string(number);
   profile.context = "plain";
-  profile.cold = {.count = 9, .mean_us = 12.5, .median_us = 12.25 + number};
+  profile.cold = {.count = 9, .mean_us = 12.5, .median_us = 12.25 + number, .expected_us = 12.5};
   profile.hot.noisy = true;
   KernelProfile kernel;
   kernel.kernel.signature.type = "Convolution";
@@ -95,6 +95,22 @@ TEST(Journal, PassesOverChainsOfEarlierVersionsThatHaveNoTime) {
       path, [](const JournalEntry&) {}, [&](const JournalCache& cache) { caches.push_back(cache); });
   EXPECT_EQ(report.dropped, 0);
   EXPECT_TRUE(caches.empty());
+}
+
+TEST(Journal, ProfilesOfEarlierVersionsHaveTheirMeanHeldNearTheMedian) {
+  testing::ScratchFolder folder;
+  ModelProfile profile = some_profile(1);
+  profile.cold = {.count = 9, .mean_us = 30, .median_us = 20};
+  profile.kernels[0].hot = {.count = 9, .mean_us = 3.1, .median_us = 3};
+  {
+    JournalWriter writer(folder / "latency.jsonl", some_run());
+    writer.append(profile);
+  }
+  const auto entries = read_all(folder / "latency.jsonl");
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_DOUBLE_EQ(entries[0].profile.cold.expected_us, 22);
+  EXPECT_DOUBLE_EQ(entries[0].profile.kernels[0].hot.expected_us, 3.1);
+  EXPECT_EQ(entries[0].profile.hot.expected_us, 0) << "no samples";
 }
 
 TEST(Journal, GivesBackWhatWasWritten) {
