@@ -1,6 +1,7 @@
 // How cold data gets while other data is touched: measured with chains of operators, no whole model needed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -30,7 +31,11 @@ struct CacheCurve {
     const std::size_t points = bytes.size();
     return loop_us.size() == points && extra_us.size() == points && cold_extra_us.size() == points;
   }
-  /// Takes in a later run's sums; earlier ones count half. Of curves with other points the later one stays.
+  /// Cold time that makes a point sure enough to need no earlier runs.
+  static constexpr double kEnoughUs = 300;
+
+  /// Takes in a later run's sums. The machine's state is that of the later run, so earlier sums only fill up what a point
+  /// lacks to kEnoughUs. Of curves with other points the later one stays.
   void add_later(const CacheCurve& later) {
     if (later.empty()) return;
     if (bytes != later.bytes) {
@@ -38,10 +43,12 @@ struct CacheCurve {
       return;
     }
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const double before = 0.5 * cold_extra_us[i], weight = before + later.cold_extra_us[i];
-      if (weight > 0) loop_us[i] = (before * loop_us[i] + later.cold_extra_us[i] * later.loop_us[i]) / weight;
-      extra_us[i] = 0.5 * extra_us[i] + later.extra_us[i];
-      cold_extra_us[i] = 0.5 * cold_extra_us[i] + later.cold_extra_us[i];
+      const double now = later.cold_extra_us[i], before = cold_extra_us[i];
+      const double kept = before > 0 ? std::clamp(kEnoughUs - now, 0.0, before) / before : 0;
+      const double weight = kept * before + now;
+      if (weight > 0) loop_us[i] = (kept * before * loop_us[i] + now * later.loop_us[i]) / weight;
+      extra_us[i] = kept * extra_us[i] + later.extra_us[i];
+      cold_extra_us[i] = weight;
     }
   }
   bool operator==(const CacheCurve&) const = default;

@@ -171,10 +171,13 @@ TEST(CacheChains, TheTimeOfALoopHoldsTheWaiting) {
   for (std::size_t i = 0; i < chains.points(); ++i) EXPECT_NEAR(curve.extra_us[i] / curve.cold_extra_us[i], 0.5, 1e-6);
 }
 
-TEST(CacheCurve, LaterRunsCountMore) {
-  CacheCurve curve{{1, 2}, {40, 80}, {10, 20}, {100, 100}};
-  curve.add_later({{1, 2}, {70, 80}, {50, 60}, {100, 100}});
-  EXPECT_EQ(curve, (CacheCurve{{1, 2}, {60, 80}, {55, 70}, {150, 150}}));
+TEST(CacheCurve, EarlierRunsFillUpWhatLaterOnesLack) {
+  CacheCurve curve{{1, 2}, {40, 80}, {100, 200}, {400, 1000}};
+  curve.add_later({{1, 2}, {70, 90}, {50, 60}, {100, 400}});
+  // Half of the first point's earlier sums make its 300 us full; the second has 400 us of its own.
+  EXPECT_EQ(curve, (CacheCurve{{1, 2}, {50, 90}, {100, 60}, {300, 400}}));
+  curve.add_later({{1, 2}, {0, 0}, {0, 0}, {0, 0}});
+  EXPECT_EQ(curve, (CacheCurve{{1, 2}, {50, 90}, {100, 45}, {300, 300}})) << "a run without chains takes nothing away";
   curve.add_later({});
   EXPECT_EQ(curve.bytes.size(), 2u);
   curve.add_later({{4}, {3}, {1}, {2}});

@@ -247,7 +247,7 @@ TEST_F(TableTest, HoldsWhatChainsToldOfTheCaches) {
     JournalWriter writer(file("latency.jsonl"), make_run());
     writer.append(CacheCurve{{4e6, 8e6}, {400, 800}, {5, 10}, {50, 100}});
   }
-  EXPECT_EQ(LatencyTable::open(folder_)->config().cache, (CacheCurve{{4e6, 8e6}, {400, 800}, {10, 20}, {100, 150}}));
+  EXPECT_EQ(LatencyTable::open(folder_)->config().cache, (CacheCurve{{4e6, 8e6}, {400, 800}, {15, 30}, {150, 200}}));
 }
 
 TEST_F(TableTest, ConfigurationsNeverMix) {
