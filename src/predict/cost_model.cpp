@@ -15,7 +15,10 @@ constexpr double kTwoSided95 = 1.96;
 constexpr double kOutput = 0.5, kActivations = 0.4;
 // Weights larger than this share of the largest cache do not stay from one run to the next even where nothing else
 // runs: hot times hold most of their reading, and what a cold run adds is something else.
-constexpr double kStays = 0.25;
+constexpr double kStays = 0.5;
+// A convolution over windows works in scratch memory, cold in a cold run of the operator alone, but not inside a model,
+// whose kernels share it: of the extra, this many bytes beside those of the weights.
+constexpr double kScratch = 5e5;
 // A model's input was written before the run, by way of the caches.
 constexpr double kInput = 0.4;
 // Computing hides a part of the reading that a cold run adds, in proportion to the hot time. A cold run of the operator
@@ -74,11 +77,12 @@ double CostModel::cold_share(const PlanSums& sums) const {
 
 double CostModel::still_cold(const KernelSignature& kernel, bool reads_input) const {
   if (reads_input) return kInput;
+  const double kept = weight_bytes(kernel, threads), stays = kStays * cache_bytes;
+  const double lost = kept > stays && stays > 0 ? stays / kept : 1;
+  if (kernel.type == "Convolution" && has_window(kernel)) return lost * kept / (kept + kScratch);
   const auto weights = static_cast<double>(kernel.weight_bytes);
   const double outputs = kOutput * static_cast<double>(kernel.output_bytes);
   if (!(weights + outputs > 0)) return 0;
-  const double kept = weight_bytes(kernel, threads), stays = kStays * cache_bytes;
-  const double lost = kept > stays && stays > 0 ? stays / kept : 1;
   return (lost * weights + kActivations * outputs) / (weights + outputs);
 }
 

@@ -238,7 +238,22 @@ TEST(CostModel, WeightsThatAreNeverHotAreNoColderInAModel) {
   kernel.weight_bytes = 4 << 20;
   EXPECT_GT(model.still_cold(kernel), 0.99);
   kernel.weight_bytes = 32 << 20;
-  EXPECT_NEAR(model.still_cold(kernel), 0.25, 0.01);
+  EXPECT_NEAR(model.still_cold(kernel), 0.5, 0.01);
+}
+
+TEST(CostModel, ScratchMemoryIsNotColdInAModel) {
+  const CostModel model;
+  const auto share = [&](int channels) {
+    const std::string shape = "[1," + std::to_string(channels) + ",14,14]c4";
+    KernelSignature kernel =
+        convolution("pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,pads=1x1x1x1", shape + " -> " + shape);
+    kernel.weight_bytes = std::int64_t{channels} * channels * 9 * 4;
+    kernel.output_bytes = channels * 14 * 14 * 4;
+    return model.still_cold(kernel);
+  };
+  EXPECT_LT(share(16), 0.1) << "a cold run of it reads its scratch memory above all";
+  EXPECT_GT(share(512), 0.9);
+  for (int channels = 16; channels < 512; channels *= 2) EXPECT_LT(share(channels), share(2 * channels));
 }
 
 // A Winograd convolution of 64 to 64 channels holds 16 to 36 numbers for each 9 of the file.
