@@ -21,9 +21,9 @@ Made by `make bench`; the figures are those of its last run, one core unless a l
 a converter process for each operator, a process with 100 runs for each operator; and for each prediction reading the
 table (a file that lists the operators, and a small file with the class of each), a full forward pass, and a look-up by
 class, shape and printed text, row after row. The public tool that works so
-([makerlin1/MMT](https://github.com/makerlin1/MMT) 2.2.8, without its calls for a GPU) took 5.9, 6.2 and 14.4 ms on the machine
-of these figures to predict MobileNetV3-small from tables of 48, 110 and 960 operators. Both sides run in turns in one process; "±" is how far two repetitions
-are apart (empty where there was one). A missed target is marked.
+([makerlin1/MMT](https://github.com/makerlin1/MMT) 2.2.8, without its calls for a GPU) took 5.9, 6.2 and 14.4 ms on the
+machine of these figures to predict MobileNetV3-small from tables of 48, 110 and 960 operators. Both sides run in turns
+in one process; "±" is how far two repetitions are apart (empty where there was one). A missed target is marked.
 
 Ratios to the classic prediction differ because its forward pass does: a ResNet-18 of large kernels takes 60 ms, a
 MobileNetV3-small 5 ms, what is read of the table 15 us per operator. What MMT takes depends on how many modules a model

@@ -34,8 +34,8 @@ struct CacheCurve {
   /// Cold time that makes a point sure enough to need no earlier runs.
   static constexpr double kEnoughUs = 300;
 
-  /// Takes in a later run's sums. The machine's state is that of the later run, so earlier sums only fill up what a point
-  /// lacks to kEnoughUs. Of curves with other points the later one stays.
+  /// Takes in a later run's sums. The machine's state is that of the later run, so earlier sums only fill up what a
+  /// point lacks to kEnoughUs. Of curves with other points the later one stays.
   void add_later(const CacheCurve& later) {
     if (later.empty()) return;
     if (bytes != later.bytes) {

@@ -61,7 +61,8 @@ struct CostModel {
   double cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;
   /// Share of a kernel's (cold − hot) that a model pays where nothing stays in the caches: weights count whole unless
-  /// they are too large to be hot ever, activations in part, scratch memory not at all. `reads_input`: what it reads was written before the run.
+  /// they are too large to be hot ever, activations in part, scratch memory not at all. `reads_input`: what it reads
+  /// was written before the run.
   double still_cold(const KernelSignature& kernel, bool reads_input = false) const;
   /// What a kernel adds to a run of a model where nothing stays in the caches, in microseconds, its overhead included;
   /// a run pays λ of it. `hot_us`, `cold_us`: of its row.

@@ -67,8 +67,8 @@ double median_standard_error(const Summary& summary) noexcept;
 inline constexpr double kMostSkew = 0.1;
 
 /// What a quantity adds to a sum. Medians of skewed parts add up to less than the median of their sum: short
-/// disturbances miss most kernels, but every whole run has its share of them (0.5 to 2 % were seen); and means add up to
-/// more, since a disturbance that is longer than a kernel and rarer than a run is in them, but not in the median of
+/// disturbances miss most kernels, but every whole run has its share of them (0.5 to 2 % were seen); and means add up
+/// to more, since a disturbance that is longer than a kernel and rarer than a run is in them, but not in the median of
 /// runs. So it is the mean of the samples, each held within kMostSkew of the median; of a summary without it, the mean
 /// that is held so.
 double expected_us(const Summary& summary) noexcept;

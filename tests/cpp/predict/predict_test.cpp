@@ -245,8 +245,7 @@ TEST(CostModel, ScratchMemoryIsNotColdInAModel) {
   const CostModel model;
   const auto share = [&](int channels) {
     const std::string shape = "[1," + std::to_string(channels) + ",14,14]c4";
-    KernelSignature kernel =
-        convolution("pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,pads=1x1x1x1", shape + " -> " + shape);
+    KernelSignature kernel = convolution("pad_x=1,pad_y=1,kernel_x=3,kernel_y=3,pads=1x1x1x1", shape + " -> " + shape);
     kernel.weight_bytes = std::int64_t{channels} * channels * 9 * 4;
     kernel.output_bytes = channels * 14 * 14 * 4;
     return model.still_cold(kernel);
