@@ -13,6 +13,12 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// With fewer samples no two order statistics cover the median with 95 %.
 constexpr int kFewestForInterval = 6;
 
+/// `value`, no farther from the median than kMostSkew allows. Damaged journals may tell any median.
+double held(double value, double median) {
+  const double most = kMostSkew * std::abs(median);
+  return std::clamp(value, median - most, median + most);
+}
+
 }  // namespace
 
 Summary summarize(std::span<const double> values_us, double target_ci) {
@@ -24,10 +30,7 @@ Summary summarize(std::span<const double> values_us, double target_ci) {
   summary.min_us = sorted.front();
   summary.max_us = sorted.back();
   summary.median_us = quantile_sorted(sorted, 0.5);
-  const double most = kMostSkew * std::abs(summary.median_us);
-  for (const double value : sorted) {
-    summary.expected_us += std::clamp(value, summary.median_us - most, summary.median_us + most);
-  }
+  for (const double value : sorted) summary.expected_us += held(value, summary.median_us);
   summary.expected_us /= static_cast<double>(sorted.size());
   const Interval interval = median_interval_sorted(sorted);
   summary.ci_low_us = interval.low;
@@ -57,8 +60,7 @@ double median_standard_error(const Summary& summary) noexcept {
 double expected_us(const Summary& summary) noexcept {
   if (summary.expected_us > 0) return summary.expected_us;
   if (!(summary.mean_us > 0) || !std::isfinite(summary.mean_us)) return summary.median_us;
-  const double most = kMostSkew * summary.median_us;
-  return std::clamp(summary.mean_us, summary.median_us - most, summary.median_us + most);
+  return held(summary.mean_us, summary.median_us);
 }
 
 bool may_stop(const Summary& summary, const StopRule& rule) noexcept {

@@ -150,6 +150,7 @@ TEST(Expected, OneLongDisturbanceDoesNotCount) {
   EXPECT_DOUBLE_EQ(expected_us(summarize(runs)), 10 + 1.0 / 30);
   EXPECT_DOUBLE_EQ(expected_us({.count = 5, .mean_us = 70, .median_us = 10}), 11) << "only the mean is known";
   EXPECT_DOUBLE_EQ(expected_us({.count = 5, .median_us = 7}), 7) << "no mean is known";
+  EXPECT_DOUBLE_EQ(expected_us({.count = 5, .mean_us = 7, .median_us = -10}), -9) << "a damaged journal's";
   EXPECT_DOUBLE_EQ(expected_us(Summary{}), 0);
 }
 
