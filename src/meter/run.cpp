@@ -52,7 +52,7 @@ Run::Run(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items
       stop_(stop),
       scale_({options.max_steal, options.max_retries, options.cooldown.count() > 0}),
       chains_(options.cache_bytes, options.seed),
-      sessions_(engine, hooks, clock, items_),
+      sessions_(engine, hooks, options, clock, items_),
       random_(options.seed),
       per_kernel_(engine.facts().per_kernel),
       start_(clock.now()),
@@ -197,6 +197,7 @@ void Run::measure(const std::vector<int>& batch) {
   while (!halted()) {
     std::vector<Visit> visits = choose_round(items_, batch, pool_, precision_, round_, random_);
     if (visits.empty()) {
+      take_all_answers();
       if (column_visits_ == 0) break;
       end_column(batch, false, true);
       continue;
@@ -210,8 +211,12 @@ void Run::measure(const std::vector<int>& batch) {
       keep_most_useful(visits, items_, pool_, precision_, cost / 2);
     }
     make_visits(std::move(visits), batch);
-    if (column_is_due(true)) end_column(batch);
+    if (!column_is_due(true))
+      continue;  // The next round is chosen while the engine is at work on the last of this one.
+    take_all_answers();
+    end_column(batch);
   }
+  take_all_answers();
   if (column_visits_ > 0) end_column(batch, !result_.interrupted, true);
   if (!result_.interrupted) finish_what_there_is(batch);
 }
@@ -238,7 +243,6 @@ void Run::make_visits(std::vector<Visit> visits, const std::vector<int>& batch) 
     }
     report(batch, state.item->label);
   }
-  take_all_answers();
 }
 
 bool Run::column_is_due(bool round_ended) const {
