@@ -128,6 +128,11 @@ struct RunSamples {
 struct RunRequest {
   int runs = 1;
   bool profile = false;  ///< Per-kernel times through callbacks around every kernel.
+  /// Not 0: the caches are made what a kernel finds inside a model, outside the timed part. Before the first run the
+  /// memory of the session's activations is read; before every run, so many bytes of other memory, as many as the
+  /// caches before the last one hold. 0: runs follow one another, as a user makes them.
+  std::int64_t displace_bytes = 0;
+  int settling_runs = 0;  ///< After the first: before so many no other memory is read, as nobody asks what they take.
 };
 
 /// Sessions one after another, `times` times over. After each run the engine waits `stretch` times as long as it took,

@@ -47,6 +47,8 @@ struct MeterOptions {
   /// Bytes that other models must touch before a run counts as cold, as far as the models of a batch suffice for that.
   /// 0: another model's run is enough.
   std::int64_t evict_bytes = 0;
+  /// RunRequest::displace_bytes of all runs. 0: none.
+  std::int64_t displace_bytes = 0;
   /// Size of the largest cache, whose pressure is measured with chains of models (mmt/cache_curve.h). 0: is not
   /// measured.
   std::int64_t cache_bytes = 0;

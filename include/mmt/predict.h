@@ -45,11 +45,10 @@ struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
   /// What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double cold_run_extra_us = 0, cold_kernel_extra_us = 0;
-  double cache_bytes = 0;  ///< Largest cache; 0: holds everything.
-  ColdCurve cold;          ///< Of the table's chains of operators.
+  ColdCurve cold;  ///< Of the table's chains of operators.
   int threads = 1;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
-  double model_share = 0.025;
+  double model_share = 0.0175;
   /// Share of an estimated kernel's time that its interval spans to each side.
   double estimate_share = 0.5;
 
@@ -60,13 +59,9 @@ struct CostModel {
   /// λ of a run: of its own bytes, and of those that others touch meanwhile.
   double cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;
-  /// Share of a kernel's (cold − hot) that a model pays where nothing stays in the caches: weights count whole unless
-  /// they are too large to be hot ever, activations in part, scratch memory not at all. `reads_input`: what it reads
-  /// was written before the run.
-  double still_cold(const KernelSignature& kernel, bool reads_input = false) const;
   /// What a kernel adds to a run of a model where nothing stays in the caches, in microseconds, its overhead included;
   /// a run pays λ of it. `hot_us`, `cold_us`: of its row.
-  double cold_extra_us(const KernelSignature& kernel, double hot_us, double cold_us, bool reads_input = false) const;
+  double cold_extra_us(double hot_us, double cold_us) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;

@@ -75,6 +75,9 @@ struct Provenance {
   std::string governor;    ///< "" where unreadable.
   std::string started_at;  ///< UTC, ISO 8601.
   std::uint64_t seed = 0;
+  /// Before each run, other memory was read so far that only the largest cache held the operator's data still
+  /// (RunRequest::displace_bytes); 0: runs followed one another.
+  std::int64_t displace_bytes = 0;
   /// Identity of device + engine + config: rows of different ids never mix.
   std::string config_id() const;
 };

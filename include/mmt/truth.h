@@ -18,8 +18,9 @@ struct TruthOptions {
   std::uint64_t seed = 1;
   double max_steal = 0.02;  ///< A visit with more is made again, at most `max_retries` times.
   int max_retries = 3;
-  bool profile = false;          ///< Also the times of each kernel inside the model.
-  std::int64_t cache_bytes = 0;  ///< As in MeterOptions: chains of companions after each round.
+  bool profile = false;             ///< Also the times of each kernel inside the model.
+  std::int64_t displace_bytes = 0;  ///< RunRequest::displace_bytes of companions' runs.
+  std::int64_t cache_bytes = 0;     ///< As in MeterOptions: chains of companions after each round.
 };
 
 /// One model's truth. The halves (even and odd rounds, on one drift scale) tell the noise floor.

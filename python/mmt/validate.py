@@ -174,7 +174,8 @@ def validate(
         companions = operators_with(table, needed if with_ops else set(weightiest(before.values(), "key", _REFERENCES)))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
         cache_bytes = _core.truth.largest_cache_bytes(table.config["run"]["l3_bytes"])
-        measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes)
+        measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes,
+                                           table.config["run"]["displace_bytes"])
     truths = measured_now["models"]
     scale = _scale(table, measured_now["kernels"])
     now = _core.predict.overlay(table, {}, measured_now["cache"])

@@ -27,11 +27,11 @@ nb::object array_of(const std::vector<T>& values, std::initializer_list<std::siz
   return nb::cast(nb::ndarray<nb::numpy, T>(data, shape, owner));
 }
 
-nb::dict run_to_python(mmt::Session& session, int runs, bool profile) {
+nb::dict run_to_python(mmt::Session& session, int runs, bool profile, std::int64_t displace_bytes) {
   mmt::RunSamples samples;
   {
     nb::gil_scoped_release unlocked;
-    samples = session.run({runs, profile});
+    samples = session.run({runs, profile, displace_bytes});
   }
   nb::dict out;
   out["run_us"] = array_of(samples.run_us, {samples.run_us.size()});
@@ -160,8 +160,9 @@ void bind_configuration(nb::module_& m) {
 void bind_engines(nb::module_& m) {
   nb::class_<mmt::Session>(m, "Session", "One opened model.")
       .def_prop_ro("desc", &mmt::Session::desc, nb::rv_policy::reference_internal)
-      .def("run", &run_to_python, "runs"_a = 1, "profile"_a = false,
-           "Runs on fresh input. Returns a dict: run_us [runs], kernel_us [runs, kernels] where profiled, timed_us, "
+      .def("run", &run_to_python, "runs"_a = 1, "profile"_a = false, "displace_bytes"_a = 0,
+           "Runs on fresh input; with `displace_bytes`, after the caches were made what a kernel finds inside a model. "
+           "Returns a dict: run_us [runs], kernel_us [runs, kernels] where profiled, timed_us, "
            "overhead_us, steal_share (0..1, -1 unknown), migrations (-1 unknown).")
       .def("compute", &compute_to_python, "inputs"_a,
            "Runs once on the given float32 arrays (one per input, in the order of desc.inputs); returns flat float32 "

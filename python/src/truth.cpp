@@ -65,13 +65,15 @@ void bind_truth(nb::module_& m) {
   m.def(
       "measure",
       [](mmt::Engine& engine, const std::vector<Subject>& models, const std::vector<Subject>& companions, int rounds,
-         int runs, std::uint64_t seed, bool profile, nb::object on_progress, std::int64_t cache_bytes) {
+         int runs, std::uint64_t seed, bool profile, nb::object on_progress, std::int64_t cache_bytes,
+         std::int64_t displace_bytes) {
         mmt::TruthOptions options;
         options.rounds = rounds;
         options.runs = runs;
         options.seed = seed;
         options.profile = profile;
         options.cache_bytes = cache_bytes;
+        options.displace_bytes = displace_bytes;
         bool interrupted = false;
         const mmt::ProgressHook progress = [&](const mmt::MeterProgress& state) {
           const nb::gil_scoped_acquire gil;
@@ -105,14 +107,14 @@ void bind_truth(nb::module_& m) {
         return result;
       },
       "engine"_a, "models"_a, "companions"_a, "rounds"_a, "runs"_a, "seed"_a, "profile"_a, "on_progress"_a = nb::none(),
-      "cache_bytes"_a = 0,
+      "cache_bytes"_a = 0, "displace_bytes"_a = 0,
       "Measures .mnn files in rounds of random order; models and companions: (label, path, ranges) with one (low, "
       "high) per input, or none.\n"
       "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), "
       "what chains of the\n"
       "companions told of a cache of `cache_bytes` (bytes, time of the loop, extra and cold extra; 0: no chains), and "
       "the drift per "
-      "round. "
+      "round. `displace_bytes`: before each run of a companion (mmt::RunRequest). "
       "Times in\n"
       "microseconds.");
 }

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct below or the meaning of a call changes. */
-#define MMT_ENGINE_ABI_VERSION 3
+#define MMT_ENGINE_ABI_VERSION 4
 #define MMT_ENGINE_ENTRY "mmt_engine_plugin"
 
 /* Same order as mmt::ErrorCode, shifted by one. */
@@ -48,13 +48,15 @@ typedef struct mmt_engine_error {
 
 /* One visit to a session: several runs, each with fresh input that is written outside of the timed part. */
 typedef struct mmt_engine_run {
-  int32_t runs;       /* in: at least 1 */
-  int32_t profile;    /* in: not 0: time every kernel */
-  double* run_us;     /* out: [runs] */
-  float* kernel_us;   /* out: [runs][kernels]; NULL where profile is 0 */
-  double overhead_us; /* out: time of the call that is not in run_us */
-  double steal_share; /* out: 0..1, -1 where unreadable */
-  int32_t migrations; /* out: -1 where unreadable */
+  int32_t runs;           /* in: at least 1 */
+  int32_t profile;        /* in: not 0: time every kernel */
+  int64_t displace_bytes; /* in: 0, or bytes of other memory to read before each run (RunRequest::displace_bytes) */
+  int32_t settling_runs;  /* in: after the first, so many runs before which none is read */
+  double* run_us;         /* out: [runs] */
+  float* kernel_us;       /* out: [runs][kernels]; NULL where profile is 0 */
+  double overhead_us;     /* out: time of the call that is not in run_us */
+  double steal_share;     /* out: 0..1, -1 where unreadable */
+  int32_t migrations;     /* out: -1 where unreadable */
 } mmt_engine_run;
 
 /* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before. */

@@ -85,6 +85,8 @@ class PluginSession final : public Session {
     mmt_engine_run run{};
     run.runs = request.runs;
     run.profile = request.profile ? 1 : 0;
+    run.displace_bytes = request.displace_bytes;
+    run.settling_runs = request.settling_runs;
     run.run_us = samples.run_us.data();
     run.kernel_us = request.profile ? samples.kernel_us.data() : nullptr;
     checked([&](mmt_engine_error* error) { return owner_->api.run(session_.get(), &run, error); });

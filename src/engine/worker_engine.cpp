@@ -166,7 +166,13 @@ class WorkerSession final : public Session {
  private:
   Frame run_frame(const RunRequest& request) const {
     if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
-    return {{{"call", "run"}, {"session", id_}, {"runs", request.runs}, {"profile", request.profile}}, {}};
+    return {{{"call", "run"},
+             {"session", id_},
+             {"runs", request.runs},
+             {"profile", request.profile},
+             {"displace", request.displace_bytes},
+             {"settling", request.settling_runs}},
+            {}};
   }
 
   static RunSamples samples_of(const Frame& answer) {

@@ -74,8 +74,9 @@ class Server {
   }
 
   Frame run(const json& header) {
-    const RunSamples samples =
-        session(header.at("session")).run({header.at("runs").get<int>(), header.at("profile").get<bool>()});
+    const RunSamples samples = session(header.at("session"))
+                                   .run({header.at("runs").get<int>(), header.at("profile").get<bool>(),
+                                         header.at("displace").get<std::int64_t>(), header.at("settling").get<int>()});
     Frame answer{{{"ok", true},
                   {"runs", samples.run_us.size()},
                   {"kernels", samples.kernel_us.size()},

@@ -52,7 +52,7 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
   require_checked_version(facts_.version);
   // Before MNN starts its threads, so that they stay on these processors as well.
   pin_to(config.cpus);
-  const SelfTestResult found = self_test(config, runtime_, pool_, steal_);
+  const SelfTestResult found = self_test(config, runtime_, shared_);
   facts_.backend = found.backend;
   facts_.per_kernel = found.backend == "cpu";
   facts_.threads = facts_.per_kernel ? found.threads : 1;
@@ -73,7 +73,7 @@ std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenO
   if (facts_.per_kernel && model.threads() != facts_.threads)
     throw Error(ErrorCode::kEngine, path + ": MNN would run " + std::to_string(model.threads()) +
                                         " threads instead of " + std::to_string(facts_.threads));
-  auto session = std::make_unique<MnnSession>(std::move(model), path, options, pool_, steal_, !facts_.per_kernel);
+  auto session = std::make_unique<MnnSession>(std::move(model), path, options, shared_, !facts_.per_kernel);
   session->subtract_memory(held_mib);
   return session;
 }

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 
-#include "engine_mnn/random_pool.h"
 #include "engine_mnn/session.h"
 #include "mmt/engine.h"
 
@@ -24,8 +23,7 @@ class MnnEngine {
   EngineFacts facts_;
   SharedRuntime runtime_;
   std::optional<Model> anchor_;  // On other backends than the CPU: tells how much memory the open sessions hold.
-  RandomPool pool_;
-  StealMeter steal_;
+  Shared shared_;
 };
 
 }  // namespace mmt::mnn

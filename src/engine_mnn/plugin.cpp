@@ -84,7 +84,8 @@ int describe(mmt_engine_session* session, const char** json, mmt_engine_error* e
 
 int run(mmt_engine_session* session, mmt_engine_run* run, mmt_engine_error* error) {
   return guarded(error, [&] {
-    const mmt::RunSamples samples = session->session->run({run->runs, run->profile != 0});
+    const mmt::RunSamples samples =
+        session->session->run({run->runs, run->profile != 0, run->displace_bytes, run->settling_runs});
     std::copy(samples.run_us.begin(), samples.run_us.end(), run->run_us);
     if (run->kernel_us != nullptr) std::copy(samples.kernel_us.begin(), samples.kernel_us.end(), run->kernel_us);
     run->overhead_us = samples.overhead_us;

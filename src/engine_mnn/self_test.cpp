@@ -94,11 +94,11 @@ Model self_test_model(const EngineConfig& config, SharedRuntime& runtime) {
   return Model::from_bytes(kSelfTestModel, sizeof kSelfTestModel, "self-test model", config, runtime);
 }
 
-SelfTestResult self_test(const EngineConfig& config, SharedRuntime& runtime, RandomPool& pool, StealMeter& steal) {
+SelfTestResult self_test(const EngineConfig& config, SharedRuntime& runtime, Shared& shared) {
   Model model = self_test_model(config, runtime);
   const SelfTestResult result{model.threads(), model.backend()};
   const bool is_cpu = result.backend == "cpu";
-  MnnSession session(std::move(model), "self-test model", {}, pool, steal, !is_cpu);
+  MnnSession session(std::move(model), "self-test model", {}, shared, !is_cpu);
   if (is_cpu) check_schedule(session.desc());  // Other backends choose layouts of their own.
   check_numbers(session, config);
   const RunSamples samples = session.run({.runs = 2, .profile = true});

@@ -4,10 +4,11 @@
 
 #include "engine_mnn/host_probe.h"
 #include "engine_mnn/model.h"
-#include "engine_mnn/random_pool.h"
 #include "mmt/engine.h"
 
 namespace mmt::mnn {
+
+struct Shared;
 
 struct SelfTestResult {
   int threads = 1;      ///< Effective.
@@ -15,7 +16,7 @@ struct SelfTestResult {
 };
 
 /// Throws Error(kUnsupported) that says what was expected and what came.
-SelfTestResult self_test(const EngineConfig& config, SharedRuntime& runtime, RandomPool& pool, StealMeter& steal);
+SelfTestResult self_test(const EngineConfig& config, SharedRuntime& runtime, Shared& shared);
 /// The tiny model alone.
 Model self_test_model(const EngineConfig& config, SharedRuntime& runtime);
 

@@ -33,13 +33,13 @@ double wait_us(double us) {
 
 }  // namespace
 
-MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool,
-                       StealMeter& steal, bool synchronise)
+MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions& options, Shared& shared,
+                       bool synchronise)
     : origin_(origin),
       model_(std::move(model)),
       synchronise_(synchronise),
       desc_(describe(model_, origin_)),
-      steal_(steal) {
+      shared_(shared) {
   stamps_.resize(desc_.kernels.size() * 2 + 1);
   if (model_.threads() > 1 && !synchronise_) waking_us_ = kWakingUs;
   // Does nothing but read the clock, because what it takes is charged to the kernels; before the first one, the pool's
@@ -50,10 +50,10 @@ MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions
     if (cursor_ != &stamps_.back()) ++cursor_;
     return true;
   };
-  prepare_inputs(options, pool);
+  prepare_inputs(options);
 }
 
-void MnnSession::prepare_inputs(const OpenOptions& options, RandomPool& pool) {
+void MnnSession::prepare_inputs(const OpenOptions& options) {
   std::uint64_t state = options.seed;
   for (std::size_t i = 0; i < model_.inputs().size(); ++i) {
     const NamedTensor& named = model_.inputs()[i];
@@ -70,7 +70,7 @@ void MnnSession::prepare_inputs(const OpenOptions& options, RandomPool& pool) {
     // Integers are indices more often than not: the default range must be legal for any table.
     const InputSpec defaults;
     const bool is_zero = type.type.code != halide_type_float && spec.low == defaults.low && spec.high == defaults.high;
-    input.values = pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high, count);
+    input.values = shared_.pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high, count);
     for (int f = 0; f < kFillings; ++f) {
       const std::size_t place = next_random(state) % RandomPool::kSpread / 16 * 16;  // keeps cache lines aligned
       input.fillings.push_back(host_tensor(input.device, input.values->data() + place * type.bytes()));
@@ -128,17 +128,41 @@ double MnnSession::execute_profiled(float* kernel_us) {
   return static_cast<double>(end - begin) * 1e-3 - waited_us_;
 }
 
+void MnnSession::find_activations() {
+  if (knows_activations_) return;
+  // Inputs of kernels may be constants, which lie with the weights.
+  const MNN::TensorCallBackWithInfo pass = [](const auto&, const MNN::OperatorInfo*) { return true; };
+  const MNN::TensorCallBackWithInfo look = [this](const std::vector<MNN::Tensor*>& tensors, const MNN::OperatorInfo*) {
+    for (const MNN::Tensor* tensor : tensors) activations_.add(*tensor);
+    return true;
+  };
+  for (const Input& input : inputs_) activations_.add(*input.device);
+  fill_inputs();
+  const int code =
+      static_cast<int>(model_.interpreter().runSessionWithCallBackInfo(model_.session(), pass, look, true));
+  if (code != 0) fail("a run", code);
+  activations_.complete();
+  knows_activations_ = true;
+}
+
 RunSamples MnnSession::run(const RunRequest& request) {
   if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
+  // Another device has caches of its own.
+  const bool as_inside = request.displace_bytes > 0 && !synchronise_;
   const std::int64_t start = now_ns();
+  if (as_inside) find_activations();
   RunSamples samples;
   samples.run_us.resize(request.runs);
   const std::size_t kernels = desc_.kernels.size();
   if (request.profile) samples.kernel_us.resize(request.runs * kernels);
-  steal_.start();
+  shared_.steal.start();
   int cpu = current_cpu();
   if (cpu < 0) samples.migrations = -1;
   for (int i = 0; i < request.runs; ++i) {
+    if (as_inside) {
+      if (i == 0) activations_.read();
+      if (i == 0 || i > request.settling_runs) shared_.others.read(request.displace_bytes);
+    }
     fill_inputs();
     samples.run_us[i] = request.profile ? execute_profiled(samples.kernel_us.data() + i * kernels) : execute();
     samples.timed_us += samples.run_us[i];
@@ -146,7 +170,7 @@ RunSamples MnnSession::run(const RunRequest& request) {
     if (cpu_now != cpu && samples.migrations >= 0) ++samples.migrations;
     cpu = cpu_now;
   }
-  samples.steal_share = steal_.share();
+  samples.steal_share = shared_.steal.share();
   samples.overhead_us = static_cast<double>(now_ns() - start) * 1e-3 - samples.timed_us;
   return samples;
 }
@@ -163,7 +187,7 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, const 
   }
   samples.kernel_us.resize(static_cast<std::size_t>(request.times) * kernels);
   float* place = samples.kernel_us.data();
-  StealMeter& steal = sessions.front()->steal_;
+  StealMeter& steal = sessions.front()->shared_.steal;
   steal.start();
   for (int time = 0; time < request.times; ++time) {
     for (MnnSession* session : sessions) {

@@ -10,6 +10,7 @@
 #include "engine_mnn/host_probe.h"
 #include "engine_mnn/model.h"
 #include "engine_mnn/random_pool.h"
+#include "engine_mnn/surroundings.h"
 
 namespace mmt::mnn {
 
@@ -19,12 +20,18 @@ struct DestroyTensor {
 };
 using HostTensor = std::unique_ptr<MNN::Tensor, DestroyTensor>;
 
+/// What all sessions of an engine use.
+struct Shared {
+  RandomPool pool;
+  StealMeter steal;
+  OtherMemory others;
+};
+
 class MnnSession {
  public:
   /// `origin` is what error messages call the model. `synchronise`: the backend works asynchronously, so a run ends
-  /// only when its outputs are ready. `pool` and `steal` are shared by all sessions and outlive them.
-  MnnSession(Model model, const std::string& origin, const OpenOptions& options, RandomPool& pool, StealMeter& steal,
-             bool synchronise);
+  /// only when its outputs are ready. `shared` outlives the session.
+  MnnSession(Model model, const std::string& origin, const OpenOptions& options, Shared& shared, bool synchronise);
   MnnSession(const MnnSession&) = delete;
   MnnSession& operator=(const MnnSession&) = delete;
 
@@ -45,8 +52,9 @@ class MnnSession {
     std::vector<HostTensor> fillings;
   };
 
-  void prepare_inputs(const OpenOptions& options, RandomPool& pool);
+  void prepare_inputs(const OpenOptions& options);
   void fill_inputs();
+  void find_activations();
   double execute();  // Both return the wall time in microseconds.
   double execute_profiled(float* kernel_us);
   void wait_for_outputs() const;
@@ -63,7 +71,9 @@ class MnnSession {
   std::int64_t* cursor_ = nullptr;
   double waking_us_ = 0, waited_us_ = 0;  // To wait before the first kernel, and how long that was in the last run.
   MNN::TensorCallBackWithInfo stamp_;
-  StealMeter& steal_;
+  ActivationMemory activations_;
+  bool knows_activations_ = false;
+  Shared& shared_;
 };
 
 }  // namespace mmt::mnn

@@ -61,13 +61,22 @@ std::string file_error(const MeterItem& item) {
          std::to_string(item.file_bytes) + "; generate the folder again";
 }
 
-/// The way that operators and whole models have in common: resume, measure, write down.
+std::int64_t l2_bytes(const Provenance& run) { return run.l2_bytes > 0 ? run.l2_bytes : kUsualL2Bytes; }
+
+/// What an operator's kernels would not find again in a model, whose other kernels use more than these caches hold: all
+/// but the last.
+std::int64_t displaced_in_models(const Provenance& run) { return run.l3_bytes > 0 ? l2_bytes(run) : run.l1d_bytes; }
+
+/// The way that operators and whole models have in common: resume, measure, write down. `as_inside`: of models.
 FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const std::string& journal, Engine& engine,
-                     const FolderOptions& options, Clock& clock, const ProgressHook& progress, const StopHook& stop) {
+                     const FolderOptions& options, bool as_inside, Clock& clock, const ProgressHook& progress,
+                     const StopHook& stop) {
   FolderReport report;
   report.journal = journal;
   report.run = collect_provenance(engine.facts(), options.config, options.device);
   report.run.seed = options.meter.seed;
+  // Other devices than the CPU have caches of their own.
+  if (as_inside && engine.facts().per_kernel) report.run.displace_bytes = displaced_in_models(report.run);
 
   const metering::EarlierRuns earlier(journal, report.run.config_id());
   MeterOptions meter_options = options.meter;
@@ -86,10 +95,9 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
     items = earlier.skip_done(items, options.retry_failed);
   }
   const int skipped = all - static_cast<int>(items.size());
-  if (meter_options.evict_bytes == 0) {
-    meter_options.evict_bytes = 2 * (report.run.l2_bytes > 0 ? report.run.l2_bytes : kUsualL2Bytes);
-  }
+  meter_options.displace_bytes = report.run.displace_bytes;
   if (meter_options.cache_bytes == 0) meter_options.cache_bytes = largest_cache_bytes(report.run.l3_bytes);
+  if (meter_options.evict_bytes == 0) meter_options.evict_bytes = meter_options.cache_bytes;
   metering::ThrottleWatch watch(options.config.cpus, options.max_celsius);
   if (!hooks.throttled) hooks.throttled = [&watch] { return watch.throttled(); };
 
@@ -176,7 +184,7 @@ FolderReport metering::meter_folder_with(const Hooks& hooks, const std::string& 
                                           (options.only.size() > 1 ? "' or the other filters" : "'"));
   }
   FolderReport report =
-      measure(hooks, std::move(items), folder + "/" + kJournalName, engine, options, clock, progress, stop);
+      measure(hooks, std::move(items), folder + "/" + kJournalName, engine, options, true, clock, progress, stop);
   report.unconverted = unconverted;
   return report;
 }
@@ -198,7 +206,8 @@ FolderReport metering::meter_models_with(const Hooks& hooks, const std::vector<M
     items.push_back(std::move(item));
   }
   make_folders(journal_folder);
-  return measure(hooks, std::move(items), journal_folder + "/" + kJournalName, engine, options, clock, progress, stop);
+  return measure(hooks, std::move(items), journal_folder + "/" + kJournalName, engine, options, false, clock, progress,
+                 stop);
 }
 
 FolderReport meter_folder(const std::string& folder, Engine& engine, const FolderOptions& options, Clock& clock,

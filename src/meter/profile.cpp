@@ -43,6 +43,7 @@ std::string Provenance::config_id() const {
   add(config.memory);
   add(config.power);
   for (const int cpu_number : config.cpus) add(std::to_string(cpu_number));
+  if (displace_bytes > 0) add("as inside a model");
   return identity_hex(text).substr(0, 16);
 }
 

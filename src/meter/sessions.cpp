@@ -137,7 +137,7 @@ void Sessions::start(const Visiting& visiting) {
   started.end = (started_.empty() ? now : std::max(now, started_.back().end)) +
                 nanoseconds(std::llround(started.expected_us * 1000));
   try {
-    state.session->start({visiting.runs, visiting.part == kProfiled});
+    state.session->start({visiting.runs, visiting.part == kProfiled, displace_bytes_, settling_runs_});
   } catch (const Error& error) {
     started.error = error;
   }

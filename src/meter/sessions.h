@@ -31,8 +31,14 @@ struct Visiting {
 
 class Sessions {
  public:
-  Sessions(Engine& engine, const Hooks& hooks, Clock& clock, std::vector<ItemState>& items)
-      : engine_(engine), hooks_(hooks), clock_(clock), items_(items) {}
+  /// Of `options`: what happens before runs.
+  Sessions(Engine& engine, const Hooks& hooks, const MeterOptions& options, Clock& clock, std::vector<ItemState>& items)
+      : engine_(engine),
+        hooks_(hooks),
+        clock_(clock),
+        items_(items),
+        displace_bytes_(options.displace_bytes),
+        settling_runs_(options.settling_runs) {}
 
   /// Opens the item's session where there is none, plans its kernels and runs it once, uncounted.
   Outcome open(ItemState& state);
@@ -75,6 +81,8 @@ class Sessions {
   const Hooks& hooks_;
   Clock& clock_;
   std::vector<ItemState>& items_;
+  const std::int64_t displace_bytes_;
+  const int settling_runs_;
   std::deque<Started> started_;
   double started_us_ = 0;  ///< Expected time of what is started.
   double engine_us_ = 0;

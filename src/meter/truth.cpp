@@ -19,7 +19,7 @@ struct Subject {
   std::vector<std::vector<metering::Sample>> hot;   ///< By kernel.
   std::vector<std::vector<metering::Sample>> cold;  ///< By kernel: its first run of each visit.
   double memory_mib = 0, resident_mib = 0;
-  std::int64_t bytes_touched = 0;  ///< By a run of a companion, roughly.
+  std::int64_t bytes_touched = 0;  ///< By a run, roughly.
 };
 
 std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions) {
@@ -73,8 +73,9 @@ class TruthRun {
     guarded(index, [&] {
       Subject& subject = subjects_[index];
       subject.session = engine_.open(item.path, item.open);
-      subject.session->run({2, false});
+      subject.session->run({2, false, displace_bytes(index)});
       subject.memory_mib = subject.session->desc().memory_mib;
+      subject.bytes_touched = static_cast<std::int64_t>(subject.memory_mib * 1024 * 1024);
       if (options_.profile || index >= models_) {
         subject.plan = plan_kernels(item.path, subject.session->desc(), std::string(kStubPrefix));
         subject.hot.resize(subject.plan.kernels.size());
@@ -85,6 +86,9 @@ class TruthRun {
     truth.memory_mib = subjects_[index].memory_mib;
     truth.resident_mib = std::max(0.0, engine_.memory().resident_mib - before);
   }
+
+  /// Models run as a user runs them, companions as the table's operators did.
+  std::int64_t displace_bytes(std::size_t index) const { return index < models_ ? 0 : options_.displace_bytes; }
 
   /// A subject that fails is out; where the worker was lost with it, the others' sessions are opened again.
   template <typename Work>
@@ -108,7 +112,7 @@ class TruthRun {
     for (const std::size_t i : lost) {
       guarded(i, [&] {
         subjects_[i].session = engine_.open(items_[i].path, items_[i].open);
-        subjects_[i].session->run({2, false});
+        subjects_[i].session->run({2, false, displace_bytes(i)});
       });
     }
   }
@@ -117,13 +121,35 @@ class TruthRun {
     std::vector<std::size_t> order(items_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::shuffle(order.begin(), order.end(), random_);
-    for (const std::size_t index : order) {
+    std::size_t reminded = 0;
+    for (std::size_t place = 0; place < order.size(); ++place) {
       if (stopped()) return;
-      if (subjects_[index].session == nullptr) continue;
-      guarded(index, [&] { visit(index, round); });
+      reminded = remind(order, place, reminded);
+      const std::size_t index = order[place];
+      if (subjects_[index].session != nullptr) guarded(index, [&] { visit(index, round); });
     }
     run_chains(round);
     report(round + 1);
+  }
+
+  /// Before the visit at `place`: runs those companions of later visits once, uncounted, whose data will just have left
+  /// the caches by then. A model's weights were read one run ago; a companion's would be a whole round old, with
+  /// gigabytes of other memory in between, and page tables would be cold as well. `from`: the first place that was not
+  /// looked at; returns the next one.
+  std::size_t remind(const std::vector<std::size_t>& order, std::size_t place, std::size_t from) {
+    const std::int64_t want = 2 * options_.cache_bytes, own = subjects_[order[place]].bytes_touched;
+    std::int64_t between = 0;
+    for (std::size_t next = place; next < order.size() && between - own < want; ++next) {
+      const std::size_t index = order[next];
+      if (next >= from) {
+        from = next + 1;
+        const bool is_companion = index >= models_ && subjects_[index].session != nullptr;
+        if (is_companion && between >= want)
+          guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
+      }
+      between += subjects_[index].bytes_touched;
+    }
+    return from;
   }
 
   void visit(std::size_t index, int round) {
@@ -178,7 +204,8 @@ class TruthRun {
     Subject& subject = subjects_[index];
     const int runs = index < models_ ? options_.runs : kCompanionRuns;
     const int warm_runs = index < models_ ? std::max(options_.warm_runs, 1) : kCompanionWarmRuns;
-    const RunSamples samples = undisturbed(*subject.session, {warm_runs + runs, true});
+    const RunSamples samples =
+        undisturbed(*subject.session, {warm_runs + runs, true, displace_bytes(index), warm_runs - 1});
     const std::size_t kernels = subject.plan.kernels.size();
     for (std::size_t k = 0; k < kernels; ++k) {
       for (int run = 0; run < runs; ++run) {

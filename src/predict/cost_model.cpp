@@ -10,20 +10,6 @@
 namespace mmt {
 namespace {
 constexpr double kTwoSided95 = 1.96;
-// What a byte of outputs counts against one of weights in a kernel's cold time, and how much of their part a model pays
-// too: its activations were written just before, or their memory was used by others lately.
-constexpr double kOutput = 0.5, kActivations = 0.4;
-// Weights larger than this share of the largest cache do not stay from one run to the next even where nothing else
-// runs: hot times hold most of their reading, and what a cold run adds is something else.
-constexpr double kStays = 0.5;
-// A convolution over windows works in scratch memory, cold in a cold run of the operator alone, but not inside a model,
-// whose kernels share it: of the extra, this many bytes beside those of the weights.
-constexpr double kScratch = 5e5;
-// A model's input was written before the run, by way of the caches.
-constexpr double kInput = 0.4;
-// Computing hides a part of the reading that a cold run adds, in proportion to the hot time. A cold run of the operator
-// alone does not show it, since there more than the data is cold.
-constexpr double kHidden = 0.04;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
 constexpr double kFreshOutputs = 0.15;
 
@@ -62,7 +48,6 @@ CostModel CostModel::from(const ConfigRow& config) {
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
   model.threads = std::max(config.run.config.threads, 1);
-  model.cache_bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes));
   model.cold = cold_curve_of(config);
   return model;
 }
@@ -75,21 +60,8 @@ double CostModel::cold_share(const PlanSums& sums) const {
   return cold.share(sums.footprint_bytes + cold.others_bytes_per_us * usual_us(sums));
 }
 
-double CostModel::still_cold(const KernelSignature& kernel, bool reads_input) const {
-  if (reads_input) return kInput;
-  const double kept = weight_bytes(kernel, threads), stays = kStays * cache_bytes;
-  const double lost = kept > stays && stays > 0 ? stays / kept : 1;
-  if (kernel.type == "Convolution" && has_window(kernel)) return lost * kept / (kept + kScratch);
-  const auto weights = static_cast<double>(kernel.weight_bytes);
-  const double outputs = kOutput * static_cast<double>(kernel.output_bytes);
-  if (!(weights + outputs > 0)) return 0;
-  return (lost * weights + kActivations * outputs) / (weights + outputs);
-}
-
-double CostModel::cold_extra_us(const KernelSignature& kernel, double hot_us, double cold_us, bool reads_input) const {
-  const double extra = cold_us - hot_us;
-  if (!(extra > 0)) return cold_kernel_extra_us;
-  return extra / (extra + kHidden * hot_us) * extra * still_cold(kernel, reads_input) + cold_kernel_extra_us;
+double CostModel::cold_extra_us(double hot_us, double cold_us) const {
+  return std::max(0.0, cold_us - hot_us) + cold_kernel_extra_us;
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {

@@ -12,7 +12,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   const CostModel model = CostModel::from(table.config());
   Prediction prediction;
   std::set<std::string> flags;
-  std::vector<double> still_cold;
+  std::vector<double> cold_extra;
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
   for (const PlanKernel& kernel : plan.kernels) {
@@ -30,10 +30,9 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    const bool reads_input = &kernel == plan.kernels.data();
-    const double extra = model.cold_extra_us(kernel.signature, cost.hot_us, cost.cold_us, reads_input);
+    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us);
     prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
-    still_cold.push_back(extra);
+    cold_extra.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;
     prediction.sums.kernels += 1;
@@ -45,7 +44,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.cold_share = model.cold_share(prediction.sums);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    cost.us = cost.hot_us + prediction.cold_share * still_cold[i] + model.kernel_overhead_us;
+    cost.us = cost.hot_us + prediction.cold_share * cold_extra[i] + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;

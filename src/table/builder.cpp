@@ -178,7 +178,28 @@ void Builder::add_ports(int config, std::int64_t operator_no, const std::string&
   }
 }
 
+void Builder::drop_superseded() {
+  std::set<std::string> superseded;
+  for (const auto& [number, state] : configs_) {
+    if (state.run.displace_bytes == 0) continue;
+    Provenance earlier = state.run;
+    earlier.displace_bytes = 0;
+    superseded.insert(earlier.config_id());
+  }
+  for (auto state = configs_.begin(); state != configs_.end();) {
+    if (!superseded.contains(state->second.id)) {
+      ++state;
+      continue;
+    }
+    for (const char* table : {"measurement", "operator_kernel", "operator_kernel_time", "port"}) {
+      Statement(database_, std::string("DELETE FROM ") + table + " WHERE config_no = ?").bind(state->first).run();
+    }
+    state = configs_.erase(state);
+  }
+}
+
 TableBuildReport Builder::finish() {
+  drop_superseded();
   database_.execute("CREATE INDEX operator_kernel_by_kernel ON operator_kernel (config_no, kernel_no)");
   pool_kernels();
   TableBuildReport report;

@@ -50,6 +50,8 @@ class Builder {
   bool make_room(int config, std::int64_t operator_no, const ModelProfile& profile);
   void add_ports(int config, std::int64_t operator_no, const std::string& context, const char* direction,
                  const std::vector<PortDesc>& ports);
+  /// Removes what the same device and configuration measured in the way of earlier versions, if it was measured anew.
+  void drop_superseded();
   void pool_kernels();
   void fit_overheads(int config, ConfigRow& row);
   /// What a whole run takes beside its work, from how times grow with operations and memory.

@@ -166,6 +166,22 @@ def test_profiles_have_a_column_per_kernel(engine: Engine, models: Path) -> None
     assert (samples["kernel_us"].sum(axis=1) <= samples["run_us"] + 0.1).all()
 
 
+@pytest.mark.parametrize("name", ["conv_relu", "head", "joined", "embedding"])
+@pytest.mark.parametrize("profile", [False, True])
+def test_runs_in_the_caches_of_a_model_change_nothing_else(
+    engine: Engine, models: Path, name: str, profile: bool
+) -> None:
+    session = engine.open(str(models / f"{name}.mnn"))
+    values = [np.ascontiguousarray(value.numpy(), dtype=np.float32) for value in MODULES[name][1]]
+    (before,) = session.compute(values)
+    for _ in range(2):  # the first call also finds the activations' memory
+        samples = session.run(5, profile, displace_bytes=3 << 20)
+        assert samples["run_us"].shape == (5,)
+        assert not profile or samples["kernel_us"].shape == (5, len(session.desc.kernels))
+    (after,) = session.compute(values)
+    np.testing.assert_array_equal(after, before)
+
+
 def test_integer_inputs_are_indices(engine: Engine, models: Path) -> None:
     path = str(models / "embedding.mnn")
     assert engine.open(path, [InputSpec(low=0, high=10)]).run(50)["run_us"].size == 50

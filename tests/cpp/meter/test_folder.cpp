@@ -271,6 +271,27 @@ TEST_F(FolderTest, WholeModelsAreKnownByTheirFiles) {
   EXPECT_THROW(list_models(folder_ / "nowhere"), Error);
 }
 
+TEST_F(FolderTest, OperatorsFindTheCachesAsInAModelAndModelsAsTheyAre) {
+  const FolderReport operators = run();
+  EXPECT_GT(operators.run.displace_bytes, 0);
+  ASSERT_EQ(engine_.requests.size(), 12u);
+  for (const auto& [path, requests] : engine_.requests) {
+    for (const RunRequest& request : requests) {
+      if (request.runs == 1) continue;  // A part of a chain.
+      EXPECT_EQ(request.displace_bytes, operators.run.displace_bytes) << path;
+      EXPECT_EQ(request.settling_runs, kSettlingRuns) << path;
+    }
+  }
+  engine_.requests.clear();
+  const FolderReport models = metering::meter_models_with(hooks_, list_models(folder_ / "models"), folder_ / "out",
+                                                          engine_, options_, clock_, {}, {});
+  EXPECT_EQ(models.run.displace_bytes, 0);
+  ASSERT_EQ(engine_.requests.size(), 12u);
+  for (const auto& [path, requests] : engine_.requests) {
+    for (const RunRequest& request : requests) EXPECT_EQ(request.displace_bytes, 0) << path;
+  }
+}
+
 TEST(Throttle, LimitsFrequenciesAndTemperaturesAreWatched) {
   testing::ScratchFolder root;
   const auto put = [&](const std::string& path, const std::string& text) {

@@ -247,6 +247,12 @@ TEST(Provenance, IdentityChangesWithWhatChangesTimes) {
   Provenance build = some_run();
   build.facts.build = "sdk";
   EXPECT_NE(build.config_id(), id);
+  Provenance inside = some_run();
+  inside.displace_bytes = 1 << 20;
+  EXPECT_NE(inside.config_id(), id);
+  Provenance more = inside;
+  more.displace_bytes = 2 << 20;
+  EXPECT_EQ(more.config_id(), inside.config_id()) << "how the caches are told is no other machine";
 }
 
 TEST(ProfileFields, NamesAreUniqueAndCarryTheirUnits) {

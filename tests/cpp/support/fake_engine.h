@@ -127,6 +127,7 @@ class FakeEngine final : public Engine {
   long runs = 0;                    ///< Runs of all sessions.
   std::vector<std::string> visits;  ///< Path of every Session::run call, in order.
   std::map<std::string, OpenOptions> last_options;
+  std::map<std::string, std::vector<RunRequest>> requests;  ///< Of Session::run calls, by path.
 
  private:
   class FakeSession;
@@ -194,6 +195,7 @@ class FakeEngine::FakeSession final : public Session {
     if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
     FakeModel& model = engine_.models_.at(path_);
     engine_.visits.push_back(path_);
+    engine_.requests[path_].push_back(request);
     RunSamples samples;
     samples.steal_share = engine_.steal_ ? engine_.steal_(engine_.seconds()) : 0;
     samples.migrations = engine_.migrations_ ? engine_.migrations_(engine_.seconds()) : 0;

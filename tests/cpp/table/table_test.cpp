@@ -272,6 +272,19 @@ TEST_F(TableTest, ConfigurationsNeverMix) {
   EXPECT_EQ(list_configs(folder_).size(), 2u);
 }
 
+TEST_F(TableTest, WhatWasMeasuredAsInsideAModelTakesThePlaceOfWhatWasNot) {
+  Provenance inside = make_run(1);
+  inside.displace_bytes = 1 << 20;
+  write_journal({make_profile("a", {make_kernel(kConv, 20, 10)}), make_profile("b", {make_kernel(kRelu, 4, 3)})},
+                make_run(1));
+  write_journal({make_profile("a", {make_kernel(kConv, 12, 8)})}, inside);
+  const auto table = LatencyTable::open(folder_);
+  EXPECT_EQ(table->config().config_id, inside.config_id());
+  EXPECT_NEAR(table->find_kernel(kConv.key)->hot_us, 8, 1e-9);
+  EXPECT_EQ(table->find_kernel(kRelu.key), nullptr) << "the two are no longer mixed";
+  EXPECT_EQ(list_configs(folder_).size(), 1u);
+}
+
 TEST_F(TableTest, NearestOperatorsFirst) {
   const auto entry = [](const std::string& name, const std::string& parameters, std::vector<int> shape) {
     OperatorEntry made = make_operator(name);
