@@ -6,6 +6,7 @@
 #include <random>
 
 #include "meter/cache_chains.h"
+#include "meter/rounds.h"
 #include "mmt/error.h"
 #include "mmt/meter.h"
 #include "mmt/stats.h"
@@ -121,10 +122,12 @@ class TruthRun {
     std::vector<std::size_t> order(items_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::shuffle(order.begin(), order.end(), random_);
-    std::size_t reminded = 0;
+    std::vector<std::int64_t> bytes;
+    for (const std::size_t index : order) bytes.push_back(subjects_[index].bytes_touched);
+    const auto due = metering::reminders(bytes, 2 * options_.cache_bytes);
     for (std::size_t place = 0; place < order.size(); ++place) {
+      for (const std::size_t later : due[place]) remind(order[later]);
       if (stopped()) return;
-      reminded = remind(order, place, reminded);
       const std::size_t index = order[place];
       if (subjects_[index].session != nullptr) guarded(index, [&] { visit(index, round); });
     }
@@ -132,24 +135,12 @@ class TruthRun {
     report(round + 1);
   }
 
-  /// Before the visit at `place`: runs those companions of later visits once, uncounted, whose data will just have left
-  /// the caches by then. A model's weights were read one run ago; a companion's would be a whole round old, with
-  /// gigabytes of other memory in between, and page tables would be cold as well. `from`: the first place that was not
-  /// looked at; returns the next one.
-  std::size_t remind(const std::vector<std::size_t>& order, std::size_t place, std::size_t from) {
-    const std::int64_t want = 2 * options_.cache_bytes, own = subjects_[order[place]].bytes_touched;
-    std::int64_t between = 0;
-    for (std::size_t next = place; next < order.size() && between - own < want; ++next) {
-      const std::size_t index = order[next];
-      if (next >= from) {
-        from = next + 1;
-        const bool is_companion = index >= models_ && subjects_[index].session != nullptr;
-        if (is_companion && between >= want)
-          guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
-      }
-      between += subjects_[index].bytes_touched;
-    }
-    return from;
+  /// Runs a companion once, uncounted, when its data will just have left the caches by its visit. A model's weights
+  /// were read one run ago; a companion's would be a whole round old, with gigabytes of other memory in between, and
+  /// page tables would be cold as well.
+  void remind(std::size_t index) {
+    if (index < models_ || subjects_[index].session == nullptr) return;
+    guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
   }
 
   void visit(std::size_t index, int round) {
