@@ -30,7 +30,6 @@ mmt::SpaceTable make_space(const std::vector<int>& sizes, bool pairs) {
   mmt::CostModel model;
   model.run_overhead_us = 10;
   model.kernel_overhead_us = 0.2;
-  model.cache_bytes = 32 << 20;
   table.compile(mmt::LatencyFormula::from(model, features));
   return table;
 }
