@@ -55,7 +55,9 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.low_us = prediction.latency_us - half;
   prediction.high_us = prediction.latency_us + half;
   if (!plan.exact && !plan.doubts.empty()) flags.insert("unsure");
-  if (!table.config().run.facts.per_kernel) flags.insert("whole_runs");
+  const Provenance& run = table.config().run;
+  if (!run.facts.per_kernel) flags.insert("whole_runs");
+  if (run.facts.per_kernel && run.displace_bytes == 0) flags.insert("earlier_version");
   for (const std::string& word : flags) add_flag(prediction.flags, word);
   return prediction;
 }

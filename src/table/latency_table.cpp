@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "mmt/error.h"
-#include "mmt/log.h"
 #include "mmt/table.h"
 #include "table/cache.h"
 #include "table/cells.h"
@@ -215,12 +214,6 @@ std::shared_ptr<LatencyTable> LatencyTable::open(const std::string& path, const 
   auto reader = opened != nullptr ? std::make_unique<table::Reader>(std::move(opened))
                                   : std::make_unique<table::Reader>(location.database);
   table::NumberedConfig config = table::choose(location, reader->configs(), config_id);
-  const Provenance& run = config.row.run;
-  if (run.facts.per_kernel && run.displace_bytes == 0) {
-    log(LogLevel::kWarning, location.database +
-                                ": was measured by an earlier version, in whose cold runs more was cold than inside a "
-                                "model; predictions are some percent too high until `mmt meter` has measured it anew");
-  }
   return std::make_shared<table::LatencyTableImpl>(location, std::move(config), std::move(reader));
 }
 

@@ -75,6 +75,14 @@ TEST(Predict, ASmallModelStaysHotAndALargeOneIsCold) {
   EXPECT_NEAR(large.latency_us, 10 + 16 * 0.5 + 16 * 20 + ColdCurve::kMost * 16 * 10, 0.02);
 }
 
+TEST(Predict, TablesOfEarlierVersionsAreNamed) {
+  FakeTable table = table_with_overheads();
+  const std::string key = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);
+  EXPECT_EQ(predict(plan_of(table, {key}, 1000), table).flags, "");
+  table.config_.run.displace_bytes = 0;
+  EXPECT_EQ(predict(plan_of(table, {key}, 1000), table).flags, "earlier_version");
+}
+
 TEST(CostModel, AColdKernelAddsWhatItsColdRunTakesBeyondItsHotOne) {
   CostModel model;
   EXPECT_EQ(model.cold_extra_us(100, 130), 30);

@@ -13,6 +13,7 @@ namespace mmt::test {
 
 class FakeTable final : public LatencyTable {
  public:
+  FakeTable() { config_.run.displace_bytes = 1 << 20; }
   const ConfigRow& config() const override { return config_; }
   std::string path() const override { return "memory"; }
   std::string folder() const override { return "memory"; }
