@@ -129,20 +129,22 @@ double MnnSession::execute_profiled(float* kernel_us) {
 }
 
 void MnnSession::find_activations() {
-  if (knows_activations_) return;
+  if (activations_) return;
+  ActivationMemory found;
   // Inputs of kernels may be constants, which lie with the weights.
   const MNN::TensorCallBackWithInfo pass = [](const auto&, const MNN::OperatorInfo*) { return true; };
-  const MNN::TensorCallBackWithInfo look = [this](const std::vector<MNN::Tensor*>& tensors, const MNN::OperatorInfo*) {
-    for (const MNN::Tensor* tensor : tensors) activations_.add(*tensor);
+  const MNN::TensorCallBackWithInfo look = [&found](const std::vector<MNN::Tensor*>& tensors,
+                                                    const MNN::OperatorInfo*) {
+    for (const MNN::Tensor* tensor : tensors) found.add(*tensor);
     return true;
   };
-  for (const Input& input : inputs_) activations_.add(*input.device);
+  for (const Input& input : inputs_) found.add(*input.device);
   fill_inputs();
   const int code =
       static_cast<int>(model_.interpreter().runSessionWithCallBackInfo(model_.session(), pass, look, true));
   if (code != 0) fail("a run", code);
-  activations_.complete();
-  knows_activations_ = true;
+  found.complete();
+  activations_ = std::move(found);
 }
 
 RunSamples MnnSession::run(const RunRequest& request) {
@@ -160,7 +162,7 @@ RunSamples MnnSession::run(const RunRequest& request) {
   if (cpu < 0) samples.migrations = -1;
   for (int i = 0; i < request.runs; ++i) {
     if (as_inside) {
-      if (i == 0) activations_.read();
+      if (i == 0) activations_->read();
       if (i == 0 || i > request.settling_runs) shared_.others.read(request.displace_bytes);
     }
     fill_inputs();

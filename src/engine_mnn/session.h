@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,8 +72,7 @@ class MnnSession {
   std::int64_t* cursor_ = nullptr;
   double waking_us_ = 0, waited_us_ = 0;  // To wait before the first kernel, and how long that was in the last run.
   MNN::TensorCallBackWithInfo stamp_;
-  ActivationMemory activations_;
-  bool knows_activations_ = false;
+  std::optional<ActivationMemory> activations_;  // Once a run needed them.
   Shared& shared_;
 };
 

@@ -211,10 +211,8 @@ void Run::measure(const std::vector<int>& batch) {
       keep_most_useful(visits, items_, pool_, precision_, cost / 2);
     }
     make_visits(std::move(visits), batch);
-    if (!column_is_due(true))
-      continue;  // The next round is chosen while the engine is at work on the last of this one.
-    take_all_answers();
-    end_column(batch);
+    // Where none is due, the next round is chosen while the engine is at work on the last of this one.
+    if (column_is_due(true)) end_column(batch);
   }
   take_all_answers();
   if (column_visits_ > 0) end_column(batch, !result_.interrupted, true);
@@ -237,7 +235,6 @@ void Run::make_visits(std::vector<Visit> visits, const std::vector<int>& batch) 
     if (state.last_round != round_) ++state.rounds;
     state.last_round = round_;
     if (column_is_due(false)) {
-      take_all_answers();
       end_column(batch);
       since_reference = kVisitsPerReference;  // Each stretch begins with the reference.
     }
@@ -259,6 +256,7 @@ void Run::begin_column() {
 }
 
 void Run::end_column(const std::vector<int>& batch, bool keep, bool must_evaluate) {
+  take_all_answers();
   const bool throttled = hooks_.throttled && hooks_.throttled();
   if (throttled) scale_.set_throttled();
   const int column = scale_.column();

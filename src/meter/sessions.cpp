@@ -137,7 +137,7 @@ void Sessions::start(const Visiting& visiting) {
   started.end = (started_.empty() ? now : std::max(now, started_.back().end)) +
                 nanoseconds(std::llround(started.expected_us * 1000));
   try {
-    state.session->start({visiting.runs, visiting.part == kProfiled, displace_bytes_, settling_runs_});
+    state.session->start(request_of(visiting));
   } catch (const Error& error) {
     started.error = error;
   }
@@ -158,7 +158,7 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   try {
     if (started.error) throw *started.error;
     samples = state.session->finish();
-    check(state, {visiting.runs, visiting.part == kProfiled}, samples);
+    check(state, request_of(visiting), samples);
   } catch (const Error& error) {
     outcome = failed(state, error);
     return visiting;

@@ -75,6 +75,9 @@ class Sessions {
   void make_plan(ItemState& state);
   void lose_all();
   Outcome failed(ItemState& state, const Error& error);
+  RunRequest request_of(const Visiting& visiting) const {
+    return {visiting.runs, visiting.part == kProfiled, displace_bytes_, settling_runs_};
+  }
   void check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const;
 
   Engine& engine_;

@@ -12,7 +12,6 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   const CostModel model = CostModel::from(table.config());
   Prediction prediction;
   std::set<std::string> flags;
-  std::vector<double> cold_extra;
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
   for (const PlanKernel& kernel : plan.kernels) {
@@ -32,7 +31,6 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
     }
     const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us);
     prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
-    cold_extra.push_back(extra);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;
     prediction.sums.kernels += 1;
@@ -44,7 +42,8 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.cold_share = model.cold_share(prediction.sums);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    cost.us = cost.hot_us + prediction.cold_share * cold_extra[i] + model.kernel_overhead_us;
+    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us);
+    cost.us = cost.hot_us + prediction.cold_share * extra + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;
@@ -56,8 +55,11 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.high_us = prediction.latency_us + half;
   if (!plan.exact && !plan.doubts.empty()) flags.insert("unsure");
   const Provenance& run = table.config().run;
-  if (!run.facts.per_kernel) flags.insert("whole_runs");
-  if (run.facts.per_kernel && run.displace_bytes == 0) flags.insert("earlier_version");
+  if (!run.facts.per_kernel) {
+    flags.insert("whole_runs");
+  } else if (run.displace_bytes == 0) {
+    flags.insert("earlier_version");
+  }
   for (const std::string& word : flags) add_flag(prediction.flags, word);
   return prediction;
 }
