@@ -19,7 +19,8 @@
 namespace mmt {
 namespace {
 
-constexpr std::int64_t kUsualL2Bytes = 1 << 20;  ///< Where the system does not tell.
+/// Where the system does not tell.
+constexpr std::int64_t kUsualL1dBytes = 64 << 10, kUsualL2Bytes = 1 << 20;
 
 std::string shapes_text(const std::vector<OperatorInput>& inputs) {
   std::string text;
@@ -61,11 +62,12 @@ std::string file_error(const MeterItem& item) {
          std::to_string(item.file_bytes) + "; generate the folder again";
 }
 
-std::int64_t l2_bytes(const Provenance& run) { return run.l2_bytes > 0 ? run.l2_bytes : kUsualL2Bytes; }
-
 /// What an operator's kernels would not find again in a model, whose other kernels use more than these caches hold: all
-/// but the last.
-std::int64_t displaced_in_models(const Provenance& run) { return run.l3_bytes > 0 ? l2_bytes(run) : run.l1d_bytes; }
+/// but the last. Never 0.
+std::int64_t displaced_in_models(const Provenance& run) {
+  if (run.l3_bytes > 0) return run.l2_bytes > 0 ? run.l2_bytes : kUsualL2Bytes;
+  return run.l1d_bytes > 0 ? run.l1d_bytes : kUsualL1dBytes;
+}
 
 /// The way that operators and whole models have in common: resume, measure, write down. `as_inside`: of models.
 FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const std::string& journal, Engine& engine,

@@ -139,7 +139,7 @@ class TruthRun {
   /// were read one run ago; a companion's would be a whole round old, with gigabytes of other memory in between, and
   /// page tables would be cold as well.
   void remind(std::size_t index) {
-    if (index < models_ || subjects_[index].session == nullptr) return;
+    if (index < models_ || subjects_[index].session == nullptr || !engine_.facts().per_kernel) return;
     guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
   }
 
