@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ import mmt
 from mmt.converter import export_models, generate_ops_list, register
 from mmt.errors import MmtError
 from mmt.manifest import read_manifest, write_manifest
+from mmt.torch_side import generate as generating
 from mmt.torch_side.build import build_seeded, check, instantiate
 from mmt.torch_side.fingerprint import InputSpec, fingerprint
 from mmt.torch_side.generate import generate
@@ -165,13 +167,21 @@ def test_the_same_space_gives_the_same_bytes_and_a_second_call_does_nothing(gene
     assert (tmp_path / "ops" / "ops.json").stat().st_mtime_ns == before
 
 
-def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(space, tmp_path):
-    def stop(done, total, text):
-        if "stride=2" in text and "channels=8" in text:
-            raise KeyboardInterrupt
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(space, tmp_path, monkeypatch):
+    models = tmp_path / "ops" / "models"
+    from_space = generating._from_space
 
-    with pytest.raises(KeyboardInterrupt):
-        generate(space, tmp_path / "ops", workers=1, progress=stop)
+    def interrupted(resolved, yes):
+        """The user gives up before the last operators are asked for, when the first are done for sure."""
+        yield from list(from_space(resolved, yes))[:-1]
+        while len(list(models.glob("*.mnn"))) < 3:  # Two files each at most, so the second operator's turn has come.
+            time.sleep(0.005)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generating, "_from_space", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            generate(space, tmp_path / "ops", workers=1)
     finished = len(read_manifest(tmp_path / "ops").entries)
     assert 0 < finished < 8
     report = generate(space, tmp_path / "ops", workers=1)
