@@ -1,6 +1,7 @@
 // Predictions: from a plan and a table to microseconds, with an interval and a breakdown.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,16 @@ struct KernelCost {
   double us = 0;
   double se_us = 0;  ///< Standard error from the table's own noise.
   double hot_us = 0, cold_us = 0;
+  double memory_us = 0;    ///< What it takes longer where the memory that it is the first to use is cold.
   bool estimated = false;  ///< No row in the table.
 };
 
 /// Sums that stay the same when plans are put together: what a search space adds up per choice.
 struct PlanSums {
   double hot_us = 0;           ///< Σ hot.
-  double cold_extra_us = 0;    ///< Σ of what is cold inside a model too: of kernels, their overhead and the run's.
+  /// Σ of what is cold inside a model too: of kernels, their overhead, the memory that they are the first to use, and
+  /// the run's.
+  double cold_extra_us = 0;
   double kernels = 0;          ///< Number of kernels.
   double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, a part of the activations.
   double variance_us2 = 0;     ///< Σ se².
@@ -45,6 +49,7 @@ struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
   /// What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double cold_run_extra_us = 0, cold_kernel_extra_us = 0;
+  double cold_us_per_byte = 0;  ///< Of writing to memory that has left the caches.
   ColdCurve cold;  ///< Of the table's chains of operators.
   int threads = 1;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
@@ -65,6 +70,17 @@ struct CostModel {
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;
+};
+
+/// Follows the activations' memory over a run's kernels. Tensors use the same memory one after another, so only what a
+/// kernel reaches beyond those before it was last touched in the run before.
+class TouchedMemory {
+ public:
+  /// Bytes of the next kernel's outputs that it is the first to use.
+  std::int64_t first_use(const KernelSignature& kernel);
+
+ private:
+  std::int64_t reach_ = 0;
 };
 
 /// Predicts `plan` from `table`. Deterministic; touches only the rows that the plan names.

@@ -47,6 +47,7 @@ inline constexpr auto kConfigFitFields = std::make_tuple(
     Field{"cold_kernel_overhead_us", "us", "cost of each cold kernel beside its own time",
           &ConfigRow::cold_kernel_overhead_us},
     Field{"overhead_residual", "", "median relative residual of that fit", &ConfigRow::overhead_residual},
+    Field{"cold_us_per_mib", "us", "what a MiB of weights that has left the caches costs", &ConfigRow::cold_us_per_mib},
     Field{"cache_bytes", "bytes", "touched by chains of operators, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.bytes); }},
     Field{"cache_loop_us", "us", "time that such a chain takes, by point",

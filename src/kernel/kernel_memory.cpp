@@ -239,4 +239,13 @@ std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads) {
   return std::max(kernel.weight_bytes, std::accumulate(needs.kept.begin(), needs.kept.end(), std::int64_t{0}));
 }
 
+bool is_mostly_weights(const KernelSignature& kernel) {
+  constexpr double kMostly = 0.6;
+  const auto weights = static_cast<double>(kernel.weight_bytes);
+  // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
+  // while each operator has its own.
+  if (has_window(kernel)) return false;
+  return weights > 0 && weights > kMostly * (weights + static_cast<double>(kernel.output_bytes));
+}
+
 }  // namespace mmt

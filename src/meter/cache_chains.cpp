@@ -14,7 +14,6 @@
 namespace mmt::metering {
 namespace {
 
-constexpr double kMostlyWeights = 0.6;
 /// No model may be more than this share of a chain, or its own data would be most of what lies between its runs.
 constexpr double kLargestPart = 0.34;
 /// What a byte of activations and scratch memory pushes out against one of weights. Measured: with 0.7, loops of
@@ -24,14 +23,6 @@ constexpr double kActivations = 0.7;
 constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
 
 }  // namespace
-
-bool tells_of_the_cache(const KernelSignature& kernel) {
-  const auto weights = static_cast<double>(kernel.weight_bytes);
-  // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
-  // while each model of a chain has its own.
-  if (has_window(kernel)) return false;
-  return weights > 0 && weights > kMostlyWeights * (weights + static_cast<double>(kernel.output_bytes));
-}
 
 std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib, int threads) {
   double weights = 0, activations = 0;
@@ -104,7 +95,7 @@ void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelP
   for (int time = 0; time < kTimes; ++time) {
     for (std::size_t link = 0; link < links.size(); ++link) {
       for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++us) {
-        if (time < kSettling || !tells_of_the_cache(links[link]->kernels[k].signature)) continue;
+        if (time < kSettling || !is_mostly_weights(links[link]->kernels[k].signature)) continue;
         const int kernel = number(link, k);
         if (kernel >= 0) add(point_, chains_, kernel, {*us, column, round});
       }

@@ -16,10 +16,6 @@
 
 namespace mmt::metering {
 
-/// True for kernels whose data is mostly weights, and which work on nothing else: inside a model these are what is
-/// cold.
-bool tells_of_the_cache(const KernelSignature& kernel);
-
 /// Bytes that one run of a model pushes through the caches, counted in bytes of weights: those as the kernels keep
 /// them, and of the other memory that the engine took for its session (or, where it does not tell, of the model's
 /// tensors) the part that counts. `threads`: the session's.

@@ -12,6 +12,9 @@ namespace {
 constexpr double kTwoSided95 = 1.96;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
 constexpr double kFreshOutputs = 0.15;
+// What a byte of cold memory costs a kernel that writes to it, against one that reads weights from it: nothing waits for
+// what is written.
+constexpr double kCostOfWriting = 0.5;
 
 /// kept_weight_bytes(), remembered for kernels that come again and again.
 double weight_bytes(const KernelSignature& kernel, int threads) {
@@ -41,12 +44,20 @@ ColdCurve cold_curve_of(const ConfigRow& config) {
 }
 }  // namespace
 
+std::int64_t TouchedMemory::first_use(const KernelSignature& kernel) {
+  const std::int64_t used = kernel.input_bytes + kernel.output_bytes;
+  const std::int64_t before = reach_;
+  reach_ = std::max(reach_, used);
+  return std::min(kernel.output_bytes, reach_ - before);
+}
+
 CostModel CostModel::from(const ConfigRow& config) {
   CostModel model;
   model.run_overhead_us = config.run_overhead_us;
   model.kernel_overhead_us = config.kernel_overhead_us;
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
+  model.cold_us_per_byte = kCostOfWriting * config.cold_us_per_mib / (1024 * 1024);
   model.threads = std::max(config.run.config.threads, 1);
   model.cold = cold_curve_of(config);
   return model;

@@ -12,6 +12,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   const CostModel model = CostModel::from(table.config());
   Prediction prediction;
   std::set<std::string> flags;
+  TouchedMemory memory;
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
   for (const PlanKernel& kernel : plan.kernels) {
@@ -29,7 +30,8 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us);
+    cost.memory_us = model.cold_us_per_byte * static_cast<double>(memory.first_use(kernel.signature));
+    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us) + cost.memory_us;
     prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
     prediction.sums.hot_us += cost.hot_us;
     prediction.sums.cold_extra_us += extra;
@@ -42,7 +44,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.cold_share = model.cold_share(prediction.sums);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us);
+    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us) + cost.memory_us;
     cost.us = cost.hot_us + prediction.cold_share * extra + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }

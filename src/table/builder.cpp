@@ -210,6 +210,7 @@ TableBuildReport Builder::finish() {
     row.run = state.run;
     if (const auto cache = caches_.find(state.id); cache != caches_.end()) row.cache = cache->second;
     fit_overheads(number, row);
+    row.cold_us_per_mib = cold_us_per_mib(number, row.run);
     const std::string where = " WHERE config_no = " + std::to_string(number);
     row.operators =
         database_.integer("SELECT COUNT(DISTINCT operator_no) FROM measurement" + where + " AND status = 'ok'");

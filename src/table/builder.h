@@ -54,6 +54,7 @@ class Builder {
   void drop_superseded();
   void pool_kernels();
   void fit_overheads(int config, ConfigRow& row);
+  double cold_us_per_mib(int config, const Provenance& run);
   /// What a whole run takes beside its work, from how times grow with operations and memory.
   double whole_run_overhead_us(int config);
   /// What runs took beside their kernels; `state`: "hot" or "cold".

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "mmt/kernel_memory.h"
 #include "mmt/profile.h"
 #include "mmt/stats.h"
 #include "table/builder.h"
@@ -165,6 +166,30 @@ void Builder::fit_overheads(int config, ConfigRow& row) {
   const Overhead cold = fit_overhead(overhead_points(config, "cold"));
   row.cold_run_overhead_us = cold.run_us;
   row.cold_kernel_overhead_us = cold.kernel_us;
+}
+
+double Builder::cold_us_per_mib(int config, const Provenance& run) {
+  // Elsewhere activations are cold in a cold run too.
+  if (!run.facts.per_kernel || run.displace_bytes == 0) return 0;
+  constexpr double kMib = 1024 * 1024;
+  Statement rows(database_,
+                 "SELECT k.type, k.attributes, k.text, k.weight_bytes, k.output_bytes, c.cold_us - c.hot_us "
+                 "FROM kernel_cost c JOIN kernel k ON k.kernel_no = c.kernel_no "
+                 "WHERE c.config_no = ?1 AND k.weight_bytes > 0 ORDER BY k.kernel_no");
+  rows.start().bind(config);
+  std::vector<double> prices, mib;
+  while (rows.step()) {
+    KernelSignature kernel;
+    kernel.type = rows.text(0);
+    kernel.attributes = rows.text(1);
+    kernel.text = rows.text(2);
+    kernel.weight_bytes = rows.integer(3);
+    kernel.output_bytes = rows.integer(4);
+    if (!is_mostly_weights(kernel)) continue;
+    mib.push_back(static_cast<double>(kept_weight_bytes(kernel, run.facts.threads)) / kMib);
+    prices.push_back(std::max(0.0, rows.real(5)) / mib.back());
+  }
+  return prices.empty() ? 0 : weighted_median(prices, mib);
 }
 
 }  // namespace mmt::table

@@ -50,20 +50,6 @@ TEST(CacheChains, PointsThatTheModelsDoNotReachArePassedOver) {
   EXPECT_TRUE(chains.next({}).empty());
 }
 
-TEST(CacheChains, OnlyWeightsWithoutScratchTell) {
-  KernelSignature kernel;
-  kernel.type = "Convolution";
-  kernel.weight_bytes = 1 << 20;
-  kernel.output_bytes = 1 << 10;
-  EXPECT_TRUE(tells_of_the_cache(kernel));
-  kernel.attributes = "pad_x=1,pad_y=1,kernel_x=3,kernel_y=3";
-  EXPECT_FALSE(tells_of_the_cache(kernel)) << "its scratch memory is another one in each model of a chain";
-  kernel.attributes = "relu=1";
-  EXPECT_TRUE(tells_of_the_cache(kernel));
-  kernel.output_bytes = 1 << 20;
-  EXPECT_FALSE(tells_of_the_cache(kernel));
-}
-
 TEST(CacheChains, MemoryThatHoldsNoWeightsCountsLess) {
   KernelPlan plan;
   plan.kernels.resize(1);

@@ -91,6 +91,58 @@ TEST(CostModel, AColdKernelAddsWhatItsColdRunTakesBeyondItsHotOne) {
   EXPECT_EQ(model.cold_extra_us(100, 130), 30.5);
 }
 
+KernelSignature moving(std::int64_t input_bytes, std::int64_t output_bytes) {
+  KernelSignature kernel;
+  kernel.input_bytes = input_bytes;
+  kernel.output_bytes = output_bytes;
+  return kernel;
+}
+
+TEST(TouchedMemory, OnlyWhatReachesBeyondWhatWasUsedBeforeIsUsedFirst) {
+  TouchedMemory memory;
+  EXPECT_EQ(memory.first_use(moving(100, 50)), 50) << "not the input, which was just written";
+  EXPECT_EQ(memory.first_use(moving(50, 100)), 0) << "the memory of the input before";
+  EXPECT_EQ(memory.first_use(moving(100, 200)), 150);
+  EXPECT_EQ(memory.first_use(moving(200, 100)), 0);
+  EXPECT_EQ(memory.first_use(moving(0, 0)), 0);
+  EXPECT_EQ(memory.first_use(moving(1000, 10)), 10);
+}
+
+TEST(TouchedMemory, AllInAllNoMoreThanTheLargestKernelMoves) {
+  std::mt19937_64 random(3);
+  for (int trial = 0; trial < 100; ++trial) {
+    TouchedMemory memory;
+    std::int64_t sum = 0, largest = 0;
+    for (int k = 0; k < 20; ++k) {
+      const KernelSignature kernel =
+          moving(static_cast<std::int64_t>(random() % 1000), static_cast<std::int64_t>(random() % 1000));
+      const std::int64_t first = memory.first_use(kernel);
+      EXPECT_GE(first, 0);
+      EXPECT_LE(first, kernel.output_bytes);
+      sum += first;
+      largest = std::max(largest, kernel.input_bytes + kernel.output_bytes);
+    }
+    EXPECT_LE(sum, largest);
+  }
+}
+
+TEST(Predict, MemoryThatAKernelIsTheFirstToUseIsAsColdAsWeights) {
+  FakeTable table = table_with_overheads();
+  const std::string key = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);
+  ModelPlan plan = plan_of(table, {key, key}, 30 << 20);
+  plan.kernels[0].signature.output_bytes = plan.kernels[1].signature.output_bytes = 2 << 20;
+  const Prediction without = predict(plan, table);
+  table.config_.cold_us_per_mib = 40;
+  const Prediction with = predict(plan, table);
+  EXPECT_GT(with.cold_share, 0.9);
+  EXPECT_NEAR(with.latency_us - without.latency_us, with.cold_share * 40, 0.1) << "two MiB at half of the price";
+  EXPECT_NEAR(with.kernels[0].memory_us, 40, 1e-9);
+  EXPECT_EQ(with.kernels[1].memory_us, 0);
+  double sum = with.run_overhead_us;
+  for (const KernelCost& cost : with.kernels) sum += cost.us;
+  EXPECT_NEAR(sum, with.latency_us, 1e-9);
+}
+
 TEST(Predict, WhatTakesLongerIsColder) {
   FakeTable table = table_with_overheads();
   const std::string quick = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);

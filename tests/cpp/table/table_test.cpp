@@ -285,6 +285,25 @@ TEST_F(TableTest, WhatWasMeasuredAsInsideAModelTakesThePlaceOfWhatWasNot) {
   EXPECT_EQ(list_configs(folder_).size(), 1u);
 }
 
+TEST_F(TableTest, ThePriceOfColdMemoryIsThatOfWeights) {
+  const auto kernel = [](const std::string& shapes, std::int64_t weights, std::int64_t outputs, double extra_us) {
+    KernelSignature signature = make_signature("Convolution", "relu=1", shapes);
+    signature.weight_bytes = weights;
+    signature.output_bytes = outputs;
+    return make_kernel(signature, 10 + extra_us, 10);
+  };
+  const std::vector<ModelProfile> profiles = {
+      make_profile("a", {kernel("a", 4 << 20, 1 << 10, 160)}), make_profile("b", {kernel("b", 2 << 20, 1 << 10, 60)}),
+      make_profile("few bytes", {kernel("c", 1 << 10, 1 << 4, 9)}),
+      make_profile("mostly outputs", {kernel("d", 1 << 20, 64 << 20, 900)})};
+  write_journal(profiles, make_run());
+  EXPECT_EQ(LatencyTable::open(folder_)->config().cold_us_per_mib, 0) << "there activations are cold too";
+  Provenance inside = make_run();
+  inside.displace_bytes = 1 << 20;
+  write_journal(profiles, inside);
+  EXPECT_NEAR(LatencyTable::open(folder_)->config().cold_us_per_mib, 40, 2) << "of most of the weights";
+}
+
 TEST_F(TableTest, NearestOperatorsFirst) {
   const auto entry = [](const std::string& name, const std::string& parameters, std::vector<int> shape) {
     OperatorEntry made = make_operator(name);
