@@ -157,16 +157,4 @@ double current_noise(const std::vector<ItemState>& items, std::span<const int> b
   return widths.empty() ? 0 : median(widths);
 }
 
-std::vector<std::vector<std::size_t>> reminders(std::span<const std::int64_t> bytes, std::int64_t want) {
-  std::vector<std::vector<std::size_t>> due(bytes.size());
-  std::int64_t between = 0;
-  std::size_t latest = 0;  // The last place that has `want` bytes between itself and the visit.
-  for (std::size_t visit = 0; visit < bytes.size(); ++visit) {
-    while (latest < visit && between - bytes[latest] >= want) between -= bytes[latest++];
-    if (latest < visit && between >= want) due[latest].push_back(visit);
-    between += bytes[visit];
-  }
-  return due;
-}
-
 }  // namespace mmt::metering

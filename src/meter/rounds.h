@@ -1,7 +1,6 @@
 // Which models a round visits, in which order.
 #pragma once
 
-#include <cstdint>
 #include <random>
 #include <span>
 #include <vector>
@@ -31,11 +30,6 @@ std::vector<Visit> choose_round(std::vector<ItemState>& items, std::span<const i
 /// Worth: how much the squared error of all wanted quantities falls by one more visit.
 void keep_most_useful(std::vector<Visit>& visits, const std::vector<ItemState>& items, const KernelPool& pool,
                       const Precision& precision, double affordable_us);
-
-/// For visits that touch `bytes` each, in order: before which of them (the result's index) which later ones are to be
-/// reminded, so that at least `want` bytes, and no more than need be, lie between a reminder and its visit. Visits with
-/// fewer bytes before them are not reminded.
-std::vector<std::vector<std::size_t>> reminders(std::span<const std::int64_t> bytes, std::int64_t want);
 
 /// Estimated wall time that the batch still needs.
 double time_left_us(const std::vector<ItemState>& items, std::span<const int> batch, const KernelPool& pool,

@@ -4,9 +4,9 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <span>
 
 #include "meter/cache_chains.h"
-#include "meter/rounds.h"
 #include "mmt/error.h"
 #include "mmt/meter.h"
 #include "mmt/stats.h"
@@ -121,26 +121,31 @@ class TruthRun {
   void visit_all(int round) {
     std::vector<std::size_t> order(items_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::shuffle(order.begin(), order.end(), random_);
-    std::vector<std::int64_t> bytes;
-    for (const std::size_t index : order) bytes.push_back(subjects_[index].bytes_touched);
-    const auto due = metering::reminders(bytes, 2 * options_.cache_bytes);
-    for (std::size_t place = 0; place < order.size(); ++place) {
-      for (const std::size_t later : due[place]) remind(order[later]);
-      if (stopped()) return;
-      const std::size_t index = order[place];
-      if (subjects_[index].session != nullptr) guarded(index, [&] { visit(index, round); });
+    const auto companions = order.begin() + static_cast<std::ptrdiff_t>(models_);
+    std::shuffle(order.begin(), companions, random_);
+    std::shuffle(companions, order.end(), random_);
+    for (auto next = order.begin(); next != order.end() && !stopped(); ++next) {
+      if (next == companions) remind({companions, order.end()});
+      if (subjects_[*next].session != nullptr) guarded(*next, [&] { visit(*next, round); });
     }
     run_chains(round);
     report(round + 1);
   }
 
-  /// Runs a companion once, uncounted, when its data will just have left the caches by its visit. A model's weights
-  /// were read one run ago; a companion's would be a whole round old, with gigabytes of other memory in between, and
-  /// page tables would be cold as well.
-  void remind(std::size_t index) {
-    if (index < models_ || subjects_[index].session == nullptr || !engine_.facts().per_kernel) return;
-    guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
+  /// Runs the companions once, uncounted, before their visits in the same order, so that each was run last when the
+  /// others were, as in the meter. With gigabytes of whole models in between page tables would be cold as well, which no
+  /// model finds that reads its weights once a run.
+  void remind(std::span<const std::size_t> companions) {
+    if (!engine_.facts().per_kernel) return;
+    std::int64_t bytes = 0;
+    const auto run = [&](std::size_t index) {
+      if (subjects_[index].session == nullptr) return;
+      guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
+      bytes += subjects_[index].bytes_touched;
+    };
+    for (const std::size_t index : companions) run(index);
+    // Those of small models do not fill the cache by themselves.
+    for (std::size_t model = 0; model < models_ && bytes < options_.cache_bytes; ++model) run(model);
   }
 
   void visit(std::size_t index, int round) {
