@@ -22,7 +22,7 @@ struct KernelCost {
 
 /// Sums that stay the same when plans are put together: what a search space adds up per choice.
 struct PlanSums {
-  double hot_us = 0;           ///< Σ hot.
+  double hot_us = 0;  ///< Σ hot.
   /// Σ of what is cold inside a model too: of kernels, their overhead, the memory that they are the first to use, and
   /// the run's.
   double cold_extra_us = 0;
@@ -50,7 +50,7 @@ struct CostModel {
   /// What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double cold_run_extra_us = 0, cold_kernel_extra_us = 0;
   double cold_us_per_byte = 0;  ///< Of writing to memory that has left the caches.
-  ColdCurve cold;  ///< Of the table's chains of operators.
+  ColdCurve cold;               ///< Of the table's chains of operators.
   int threads = 1;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
   double model_share = 0.0175;

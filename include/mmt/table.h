@@ -75,7 +75,7 @@ struct ConfigRow {
   /// What a cold run takes longer for each MiB of weights, as the kernels keep them: the price of memory that has left
   /// the caches. 0 where no kernel tells, and where operators were not measured in the caches of a model.
   double cold_us_per_mib = 0;
-  CacheCurve cache;                    ///< What chains of operators told; empty where the journal has no such line.
+  CacheCurve cache;  ///< What chains of operators told; empty where the journal has no such line.
   std::int64_t operators = 0, kernels = 0;
 };
 

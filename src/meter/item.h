@@ -13,9 +13,13 @@
 
 namespace mmt::metering {
 
+/// Of cold times predictions take only a part of what they are beyond hot ones, and the first run after others scatters
+/// several times as much as those that follow.
+inline constexpr double kColdSlack = 4;
+
 /// One kernel signature, pooled over all models that contain it.
 struct SharedKernel {
-  Quantity cold, hot;
+  Quantity cold{kColdSlack}, hot;
   int open_models = 0;  ///< Unfinished models that contain it.
   int covered_round = -1;
 
@@ -53,7 +57,7 @@ struct ItemState {
   KernelPlan plan;
   bool planned = false;
   std::vector<int> keys;                       ///< Into the pool, by kernel; -1: not wanted (stubs).
-  Quantity total_cold, total_hot;              ///< Plain runs.
+  Quantity total_cold{kColdSlack}, total_hot;  ///< Plain runs.
   std::vector<std::vector<Sample>> cold, hot;  ///< The model's own samples, by kernel.
   int rows[4] = {-1, -1, -1, -1};              ///< Of the drift fit: part × (cold, hot).
   int crashes = 0;

@@ -41,6 +41,12 @@ bool wants_profile(const ItemState& state, const KernelPool& pool, const Precisi
                      [&](int key) { return key >= 0 && pool[key].wanted(precision); });
 }
 
+bool wants_hot(const ItemState& state, Part part, const KernelPool& pool, const Precision& precision) {
+  if (part == kPlain) return state.total_hot.wanted(precision);
+  return std::any_of(state.keys.begin(), state.keys.end(),
+                     [&](int key) { return key >= 0 && pool[key].hot.wanted(precision); });
+}
+
 void shuffle(std::vector<Visit>& visits, std::mt19937_64& random) {
   for (std::size_t i = visits.size(); i > 1; --i) {
     std::swap(visits[i - 1], visits[static_cast<std::size_t>(uniform(random) * static_cast<double>(i))]);
@@ -111,25 +117,24 @@ void keep_most_useful(std::vector<Visit>& visits, const std::vector<ItemState>& 
 double time_left_us(const std::vector<ItemState>& items, std::span<const int> batch, const KernelPool& pool,
                     const Precision& precision, const MeterOptions& options) {
   const int runs_per_visit = options.runs_per_visit(), hot_runs = std::max(options.hot_runs, 1);
-  const auto visits_left = [&](const Quantity& cold, const Quantity& hot) {
+  const auto runs_left = [&](const Quantity& cold, const Quantity& hot) {
     const int for_hot = (hot.samples_left(precision) + hot_runs - 1) / hot_runs;
-    return runs_per_visit > 1 ? std::max(cold.samples_left(precision), for_hot) : cold.samples_left(precision);
+    return for_hot * runs_per_visit + std::max(0, cold.samples_left(precision) - for_hot);
   };
   double sum = 0;
   for (const int index : batch) {
     const ItemState& state = items[static_cast<std::size_t>(index)];
     if (state.phase != Phase::kOpen) continue;
     if (wants_plain(state, precision)) {
-      sum += state.cost_us[kPlain] * runs_per_visit * visits_left(state.total_cold, state.total_hot);
+      sum += state.cost_us[kPlain] * runs_left(state.total_cold, state.total_hot);
     }
-    double visits = 0;  // The share of this model in the visits that its kernels still need.
+    double runs = 0;  // The share of this model in the runs that its kernels still need.
     for (const int key : state.keys) {
       if (key < 0 || !pool[key].wanted(precision)) continue;
       const SharedKernel& kernel = pool[key];
-      visits =
-          std::max(visits, visits_left(kernel.cold, kernel.hot) / static_cast<double>(std::max(kernel.open_models, 1)));
+      runs = std::max(runs, runs_left(kernel.cold, kernel.hot) / static_cast<double>(std::max(kernel.open_models, 1)));
     }
-    sum += state.cost_us[kProfiled] * runs_per_visit * visits;
+    sum += state.cost_us[kProfiled] * runs;
   }
   return sum;
 }

@@ -16,6 +16,8 @@ struct Visit {
 
 bool wants_plain(const ItemState& state, const Precision& precision);
 bool wants_profile(const ItemState& state, const KernelPool& pool, const Precision& precision);
+/// Whether a visit needs more than its first run.
+bool wants_hot(const ItemState& state, Part part, const KernelPool& pool, const Precision& precision);
 
 /// Uniform order; the same generator state gives the same order with every standard library.
 void shuffle(std::vector<Visit>& visits, std::mt19937_64& random);

@@ -231,7 +231,7 @@ void Run::make_visits(std::vector<Visit> visits, const std::vector<int>& batch) 
       since_reference = 1;
       if (state.phase != Phase::kOpen) continue;
     }
-    visit(next.item, next.part);
+    visit(next.item, next.part, wants_hot(state, next.part, pool_, precision_));
     if (state.last_round != round_) ++state.rounds;
     state.last_round = round_;
     if (column_is_due(false)) {
@@ -300,10 +300,10 @@ void Run::evaluate(const std::vector<int>& batch) {
       if (!quantity->settled()) quantity->evaluate(scale_.factors(), precision_);
     }
   }
+  evaluation_cost_ = clock_.now() - start;  // Without what is done once for each model.
   finish_settled(batch);
   keep_unfinished(batch, result_.interrupted);
   last_evaluation_ = clock_.now();
-  evaluation_cost_ = last_evaluation_ - start;
 }
 
 }  // namespace mmt::metering

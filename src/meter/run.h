@@ -33,7 +33,7 @@ class Run {
   // Visits.
   void make_visits(std::vector<Visit> visits, const std::vector<int>& batch);
   bool ensure_open(int index);
-  void visit(int index, Part part);
+  void visit(int index, Part part, bool hot);  ///< `hot`: not the cold run alone.
   void visit_reference();
   void ensure_cold(int index);
   void ask(const Visiting& visiting);  ///< Waits for earlier runs where enough are started already.

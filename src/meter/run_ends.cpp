@@ -12,7 +12,7 @@ void Run::leave(ItemState& state) {
   for (const int key : state.keys) {
     if (key >= 0) --pool_[key].open_models;
   }
-  state.total_cold = state.total_hot = {};  // The profile holds what they said.
+  state.total_cold = state.total_hot = Quantity();  // The profile holds what they said.
   state.cold.assign(state.plan.kernels.size(), {});
   state.hot.assign(state.plan.kernels.size(), {});
 }

@@ -84,7 +84,7 @@ void Run::visit_reference() {
     choose_reference(others);
     if (reference_ < 0) return;
   }
-  visit(reference_, kPlain);
+  visit(reference_, kPlain, true);
 }
 
 void Run::ensure_cold(int index) {
@@ -112,10 +112,10 @@ void Run::ensure_cold(int index) {
   }
 }
 
-void Run::visit(int index, Part part) {
+void Run::visit(int index, Part part, bool hot) {
   if (!ensure_open(index)) return;
   ensure_cold(index);
-  ask({index, part, options_.runs_per_visit(), true});
+  ask({index, part, hot ? options_.runs_per_visit() : 1, true});
 }
 
 void Run::record(ItemState& state, Part part, const RunSamples& samples) {

@@ -19,7 +19,8 @@ void Quantity::drop_column(int column) {
 }
 
 double Quantity::tolerance(const Precision& precision) const {
-  return median_us_ > 0 ? std::max(precision.target_ci, precision.floor_us / median_us_) : precision.target_ci;
+  return slack_ *
+         (median_us_ > 0 ? std::max(precision.target_ci, precision.floor_us / median_us_) : precision.target_ci);
 }
 
 void Quantity::evaluate(std::span<const double> factors, const Precision& precision) {

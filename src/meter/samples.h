@@ -23,7 +23,7 @@ struct Precision {
   int min_times = 8;
   double target_ci = 0.01;
   /// Timers and the call between two kernels cannot tell less: tiny kernels would otherwise never be settled.
-  double floor_us = 0.05;
+  double floor_us = 0.1;
 };
 
 /// Times on the common scale: each sample divided by its column's factor.
@@ -31,6 +31,9 @@ std::vector<double> on_scale(std::span<const Sample> samples, std::span<const do
 
 class Quantity {
  public:
+  /// `slack`: times the width that the precision asks for at which it counts as known.
+  explicit Quantity(double slack = 1) : slack_(slack) {}
+
   void add(const Sample& sample) { samples_.push_back(sample); }
   void drop_column(int column);
   /// Judges the samples; `factors` by column.
@@ -53,6 +56,7 @@ class Quantity {
  private:
   int rounds() const;
 
+  double slack_;
   std::vector<Sample> samples_;
   double median_us_ = 0;
   double relative_width_ = std::numeric_limits<double>::infinity();

@@ -133,8 +133,8 @@ class TruthRun {
   }
 
   /// Runs the companions once, uncounted, before their visits in the same order, so that each was run last when the
-  /// others were, as in the meter. With gigabytes of whole models in between page tables would be cold as well, which no
-  /// model finds that reads its weights once a run.
+  /// others were, as in the meter. With gigabytes of whole models in between page tables would be cold as well, which
+  /// no model finds that reads its weights once a run.
   void remind(std::span<const std::size_t> companions) {
     if (!engine_.facts().per_kernel) return;
     std::int64_t bytes = 0;

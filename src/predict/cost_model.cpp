@@ -12,8 +12,8 @@ namespace {
 constexpr double kTwoSided95 = 1.96;
 // Of outputs, a model touches this share anew: its tensors use the same memory one after another.
 constexpr double kFreshOutputs = 0.15;
-// What a byte of cold memory costs a kernel that writes to it, against one that reads weights from it: nothing waits for
-// what is written.
+// What a byte of cold memory costs a kernel that writes to it, against one that reads weights from it: nothing waits
+// for what is written.
 constexpr double kCostOfWriting = 0.5;
 
 /// kept_weight_bytes(), remembered for kernels that come again and again.

@@ -292,10 +292,10 @@ TEST_F(TableTest, ThePriceOfColdMemoryIsThatOfWeights) {
     signature.output_bytes = outputs;
     return make_kernel(signature, 10 + extra_us, 10);
   };
-  const std::vector<ModelProfile> profiles = {
-      make_profile("a", {kernel("a", 4 << 20, 1 << 10, 160)}), make_profile("b", {kernel("b", 2 << 20, 1 << 10, 60)}),
-      make_profile("few bytes", {kernel("c", 1 << 10, 1 << 4, 9)}),
-      make_profile("mostly outputs", {kernel("d", 1 << 20, 64 << 20, 900)})};
+  const std::vector<ModelProfile> profiles = {make_profile("a", {kernel("a", 4 << 20, 1 << 10, 160)}),
+                                              make_profile("b", {kernel("b", 2 << 20, 1 << 10, 60)}),
+                                              make_profile("few bytes", {kernel("c", 1 << 10, 1 << 4, 9)}),
+                                              make_profile("mostly outputs", {kernel("d", 1 << 20, 64 << 20, 900)})};
   write_journal(profiles, make_run());
   EXPECT_EQ(LatencyTable::open(folder_)->config().cold_us_per_mib, 0) << "there activations are cold too";
   Provenance inside = make_run();
