@@ -174,7 +174,7 @@ void Run::warm_up(const std::vector<int>& batch) {
     const auto item = static_cast<std::size_t>(visit.item);
     if (late && warmed[item]) continue;
     warmed[item] = true;
-    ask({visit.item, visit.part, late ? 1 : options_.runs_per_visit(), false});
+    ask({visit.item, visit.part, late ? 1 : options_.runs_per_visit(), Purpose::kWarming});
     report(batch, items_[static_cast<std::size_t>(visit.item)].item->label);
   }
   take_all_answers();

@@ -38,7 +38,7 @@ void Run::take_answer() {
   const Visiting visiting = sessions_.finish(samples, outcome);
   ItemState& state = items_[static_cast<std::size_t>(visiting.item)];
   if (state.failed && !outcome.lost) return;
-  if (!handle(state, outcome) || !visiting.recorded) return;
+  if (!handle(state, outcome) || visiting.purpose != Purpose::kMeasuring) return;
   record(state, visiting.part, samples);
 }
 
@@ -107,7 +107,7 @@ void Run::ensure_cold(int index) {
       if (candidate != index && items_[static_cast<std::size_t>(candidate)].session) filler = candidate;
     }
     if (filler < 0) return;
-    ask({filler, kPlain, 1, false});
+    ask({filler, kPlain, 1, Purpose::kFilling});
     if (next_filler_ >= 4) next_filler_ = 0;  // The best few suffice.
   }
 }
@@ -115,7 +115,7 @@ void Run::ensure_cold(int index) {
 void Run::visit(int index, Part part, bool hot) {
   if (!ensure_open(index)) return;
   ensure_cold(index);
-  ask({index, part, hot ? options_.runs_per_visit() : 1, true});
+  ask({index, part, hot ? options_.runs_per_visit() : 1});
 }
 
 void Run::record(ItemState& state, Part part, const RunSamples& samples) {

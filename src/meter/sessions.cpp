@@ -72,7 +72,7 @@ Outcome Sessions::open(ItemState& state) {
     state.session = engine_.open(state.item->path, state.item->open);
     // The first run allocates and touches everything for the first time: it counts for nothing but the memory. Where a
     // worker does it, the plan is made meanwhile.
-    start({static_cast<int>(&state - items_.data()), kPlain, 1, false});
+    start({static_cast<int>(&state - items_.data()), kPlain, 1, Purpose::kWarming});
     std::optional<Error> refusal;
     try {
       make_plan(state);

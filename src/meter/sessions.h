@@ -21,12 +21,18 @@ struct Outcome {
   bool ok() const { return !failure && !lost; }
 };
 
-/// A run that was asked for.
+enum class Purpose {
+  kMeasuring,
+  kWarming,
+  kFilling,  ///< To push others out of the cache: what it finds there itself is of no interest.
+};
+
+/// Runs that were asked for.
 struct Visiting {
   int item = -1;
   Part part = kPlain;
   int runs = 1;
-  bool recorded = true;  ///< False: it only warms up or pushes others out of the cache.
+  Purpose purpose = Purpose::kMeasuring;
 };
 
 class Sessions {
@@ -76,7 +82,8 @@ class Sessions {
   void lose_all();
   Outcome failed(ItemState& state, const Error& error);
   RunRequest request_of(const Visiting& visiting) const {
-    return {visiting.runs, visiting.part == kProfiled, displace_bytes_, settling_runs_};
+    const std::int64_t displace_bytes = visiting.purpose == Purpose::kFilling ? 0 : displace_bytes_;
+    return {visiting.runs, visiting.part == kProfiled, displace_bytes, settling_runs_};
   }
   void check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const;
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "meter/bench_of_fakes.h"
+#include "mmt/stats.h"
 
 namespace mmt {
 namespace {
@@ -123,6 +124,32 @@ TEST(Meter, StopsEarlyWhenQuietAndAtTimesWhenNot) {
     EXPECT_TRUE(profile.cold.noisy);
     EXPECT_THAT(profile.flags, HasSubstr("noisy"));
     EXPECT_THAT(profile.flags, Not(HasSubstr("few")));
+  }
+}
+
+TEST(Meter, VisitsThatOnlyWantAColdTimeMakeOneRun) {
+  Bench bench;
+  add_a_dozen(bench);
+  bench.options.hot_runs = 20;  // Rounds take long, and hot times are known after the fourth.
+  bench.run();
+  for (const ModelProfile& profile : bench.profiles) {
+    EXPECT_GE(profile.cold.count, 8) << "one each visit";
+    EXPECT_GE(profile.hot.count, 4 * 20) << "twenty each visit, until they are known";
+    EXPECT_LT(profile.hot.count, 15 * profile.cold.count);
+  }
+}
+
+TEST(Meter, ColdTimesMayBeWiderThanHotOnes) {
+  Bench bench;
+  add_a_dozen(bench);
+  bench.options.times = 2000;
+  for (int i = 0; i < 12; ++i) bench.engine.model("m" + std::to_string(i)).noise = 0.05;
+  bench.run();
+  for (const ModelProfile& profile : bench.profiles) {
+    EXPECT_LE(relative_half_width(profile.hot), 0.01);
+    EXPECT_LE(relative_half_width(profile.cold), 0.04);
+    EXPECT_GT(profile.hot.count, 3 * profile.cold.count);
+    EXPECT_FALSE(profile.cold.noisy);
   }
 }
 
