@@ -216,8 +216,9 @@ def validate(
     )
 
 
-#: Kernels that tell how fast the machine is now.
-_REFERENCES = 12
+#: Kernels that tell how fast the machine is now. Their operators are also what chains are made of, and must suffice
+#: for chains as large as half of the cache.
+_REFERENCES = 40
 
 
 def _scale(table: Any, fresh: dict[str, tuple[float, float, float, float]]) -> float:
