@@ -124,7 +124,8 @@ class TruthRun {
     const auto companions = order.begin() + static_cast<std::ptrdiff_t>(models_);
     std::shuffle(order.begin(), companions, random_);
     std::shuffle(companions, order.end(), random_);
-    for (auto next = order.begin(); next != order.end() && !stopped(); ++next) {
+    for (auto next = order.begin(); next != order.end(); ++next) {
+      if (stopped()) return;
       if (next == companions) remind({companions, order.end()});
       if (subjects_[*next].session != nullptr) guarded(*next, [&] { visit(*next, round); });
     }
