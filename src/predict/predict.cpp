@@ -15,6 +15,9 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   TouchedMemory memory;
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
+  const auto extra_us = [&](const KernelCost& cost) {
+    return model.cold_extra_us(cost.hot_us, cost.cold_us) + cost.memory_us;
+  };
   for (const PlanKernel& kernel : plan.kernels) {
     KernelCost cost;
     const auto row = kernel.signature.key.empty() ? nullptr : table.find_kernel(kernel.signature.key);
@@ -31,10 +34,9 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       flags.insert("estimated");
     }
     cost.memory_us = model.cold_us_per_byte * static_cast<double>(memory.first_use(kernel.signature));
-    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us) + cost.memory_us;
     prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
     prediction.sums.hot_us += cost.hot_us;
-    prediction.sums.cold_extra_us += extra;
+    prediction.sums.cold_extra_us += extra_us(cost);
     prediction.sums.kernels += 1;
     prediction.sums.variance_us2 += cost.se_us * cost.se_us;
     if (cost.estimated) prediction.sums.estimated_us += cost.cold_us;
@@ -44,8 +46,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.cold_share = model.cold_share(prediction.sums);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    const double extra = model.cold_extra_us(cost.hot_us, cost.cold_us) + cost.memory_us;
-    cost.us = cost.hot_us + prediction.cold_share * extra + model.kernel_overhead_us;
+    cost.us = cost.hot_us + prediction.cold_share * extra_us(cost) + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;
