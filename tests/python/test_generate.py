@@ -174,7 +174,9 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(space, tmp_path, 
     def interrupted(resolved, yes):
         """The user gives up before the last operators are asked for, when the first are done for sure."""
         yield from list(from_space(resolved, yes))[:-1]
-        while len(list(models.glob("*.mnn"))) < 3:  # Two files each at most, so the second operator's turn has come.
+        deadline = time.monotonic() + 120  # Else nothing is finished, which the test tells.
+        # Two files each at most, so with a third the second operator's turn has come.
+        while len(list(models.glob("*.mnn"))) < 3 and time.monotonic() < deadline:
             time.sleep(0.005)
         raise KeyboardInterrupt
 
