@@ -130,23 +130,25 @@ struct RunRequest {
   bool profile = false;  ///< Per-kernel times through callbacks around every kernel.
   /// Not 0: the caches are made what a kernel finds inside a model, outside the timed part. Before the first run the
   /// memory of the session's activations is read; before every run, so many bytes of other memory, as many as the
-  /// caches before the last one hold. 0: runs follow one another, as a user makes them.
+  /// caches before the last one hold. 0: runs follow one another, as a user makes them. Where that memory lies is
+  /// looked up in the first run of a session's first such request (one of its own where kernels are timed): that run
+  /// counts for nothing.
   std::int64_t displace_bytes = 0;
   int settling_runs = 0;  ///< After the first: before so many no other memory is read, as nobody asks what they take.
 };
 
-/// Sessions one after another, `times` times over. After each run the engine waits `stretch` times as long as it took,
-/// computing but touching no memory: so a chain can take the time of a model that works longer on the same bytes.
+/// Sessions one after another, `times` times over. After its profiled run each session runs `repeats` times more, which
+/// touches what it touched already: so a chain can take the time of a model that works longer on the same bytes.
 struct ChainRequest {
   int times = 1;
-  double stretch = 0;
+  int repeats = 0;
 };
 
 /// Times of a chain: sessions run one after another, several times over, every run profiled.
 struct ChainSamples {
   std::vector<float> kernel_us;  ///< times × kernels of all sessions in order, time by time.
-  double timed_us = 0;           ///< Wall time of the runs.
-  double waited_us = 0;          ///< Wall time of waiting: by the stretch, and for the engine's threads to wake up.
+  double timed_us = 0;           ///< Wall time of the runs, repeated ones too.
+  double waited_us = 0;          ///< Wall time of waiting for the engine's threads to wake up.
   double overhead_us = 0;        ///< Wall time of the call that is in neither.
   double steal_share = 0;        ///< As in RunSamples.
 };
@@ -192,8 +194,8 @@ class Engine {
   virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
   /// Runs sessions of this engine as the request says, with nothing between two runs that would touch
   /// the caches: no message to another process, and inputs that are written once, before the first run. No run may be
-  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time, a
-  /// negative stretch or a session of another engine.
+  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time,
+  /// negative repeats or a session of another engine.
   ChainSamples run_chain(std::span<Session* const> sessions, const ChainRequest& request);
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}
@@ -204,7 +206,7 @@ class Engine {
   virtual ProcessMemory memory() { return {}; }
 
  private:
-  /// At least one session and one time. Here: by Session::run(), without waiting.
+  /// At least one session and one time. Here: by Session::run().
   virtual ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request);
 };
 

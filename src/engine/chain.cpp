@@ -9,8 +9,9 @@
 namespace mmt {
 
 ChainSamples Engine::run_chain(std::span<Session* const> sessions, const ChainRequest& request) {
-  if (request.times < 1 || sessions.empty() || !(request.stretch >= 0))
-    throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions, is run, and waits no negative time");
+  if (request.times < 1 || sessions.empty() || request.repeats < 0)
+    throw Error(ErrorCode::kInvalidArgument,
+                "a chain holds sessions, is run, and repeats no run a negative number of times");
   ChainSamples samples = do_run_chain(sessions, request);
   std::size_t kernels = 0;
   for (const Session* session : sessions) kernels += session->desc().kernels.size();
@@ -31,6 +32,10 @@ ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, const Chai
       chain.timed_us += samples.timed_us;
       chain.overhead_us += samples.overhead_us;
       chain.steal_share = std::max(chain.steal_share, samples.steal_share);
+      if (request.repeats == 0) continue;
+      const RunSamples repeated = session->run({request.repeats});
+      chain.timed_us += repeated.timed_us;
+      chain.overhead_us += repeated.overhead_us;
     }
   }
   return chain;

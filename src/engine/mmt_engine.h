@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct below or the meaning of a call changes. */
-#define MMT_ENGINE_ABI_VERSION 4
+#define MMT_ENGINE_ABI_VERSION 5
 #define MMT_ENGINE_ENTRY "mmt_engine_plugin"
 
 /* Same order as mmt::ErrorCode, shifted by one. */
@@ -62,10 +62,10 @@ typedef struct mmt_engine_run {
 /* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before. */
 typedef struct mmt_engine_chain {
   int32_t times;      /* in: at least 1 */
-  double stretch;     /* in: after each run waits so many times its duration */
+  int32_t repeats;    /* in: after its profiled run each session runs so many times more */
   float* kernel_us;   /* out: [times][kernels of all sessions, in order] */
-  double timed_us;    /* out: time of the runs */
-  double waited_us;   /* out: time of the waiting */
+  double timed_us;    /* out: time of all runs */
+  double waited_us;   /* out: time of waiting for the engine's threads to wake up */
   double overhead_us; /* out: time of the call that is in neither */
   double steal_share; /* out: 0..1, -1 where unreadable */
 } mmt_engine_chain;

@@ -160,7 +160,7 @@ class PluginEngine final : public Engine {
     samples.kernel_us.resize(static_cast<std::size_t>(request.times) * kernels);
     mmt_engine_chain chain{};
     chain.times = request.times;
-    chain.stretch = request.stretch;
+    chain.repeats = request.repeats;
     chain.kernel_us = samples.kernel_us.data();
     checked([&](mmt_engine_error* error) { return handle_->api.run_chain(links.data(), links.size(), &chain, error); });
     samples.timed_us = chain.timed_us;

@@ -235,7 +235,7 @@ class WorkerEngine final : public Engine {
     }
     const std::string what = "a chain of " + std::to_string(sessions.size()) + " models";
     const Frame answer = worker_->call(
-        {{{"call", "chain"}, {"sessions", ids}, {"times", request.times}, {"stretch", request.stretch}}, {}}, what);
+        {{{"call", "chain"}, {"sessions", ids}, {"times", request.times}, {"repeats", request.repeats}}, {}}, what);
     ChainSamples samples;
     PayloadReader reader(answer.payload);
     samples.kernel_us = reader.take<float>(answer.header.at("kernels"));

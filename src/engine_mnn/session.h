@@ -55,8 +55,8 @@ class MnnSession {
 
   void prepare_inputs(const OpenOptions& options);
   void fill_inputs();
-  void find_activations();
-  double execute();  // Both return the wall time in microseconds.
+  double find_activations();  // By a run; like the next two it returns that run's wall time in microseconds.
+  double execute();
   double execute_profiled(float* kernel_us);
   void wait_for_outputs() const;
   [[noreturn]] void fail(const std::string& doing, int code) const;

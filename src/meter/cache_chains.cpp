@@ -48,11 +48,11 @@ std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> 
 }
 
 CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
-  const auto add = [&](double share, double stretch) {
-    points_.push_back({share * static_cast<double>(cache_bytes), stretch});
+  const auto add = [&](double share, int repeats) {
+    points_.push_back({share * static_cast<double>(cache_bytes), repeats});
   };
   // Neighbours differ in both, so that few chains tell of both already.
-  for (const auto& [small, large] : {std::pair{0.0, 3.0}, {1.0, 0.0}, {3.0, 1.0}}) {
+  for (const auto& [small, large] : {std::pair{0, 3}, {1, 0}, {3, 1}}) {
     add(1.0 / 4, small);
     add(1.0 / 16, large);
     add(1.0 / 8, small);
@@ -62,7 +62,7 @@ CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_
   add(2, 0);
 }
 
-ChainRequest CacheChains::request() const { return {kTimes, points_[static_cast<std::size_t>(point_)].stretch}; }
+ChainRequest CacheChains::request() const { return {kTimes, points_[static_cast<std::size_t>(point_)].repeats}; }
 
 std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
   std::vector<int> order(bytes.size());
@@ -89,7 +89,9 @@ std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
 void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column,
                             int round, const std::function<int(std::size_t link, std::size_t kernel)>& number) {
   Point& at = points_[static_cast<std::size_t>(point_)];
-  at.loop_us += (samples.timed_us + samples.waited_us) / kTimes;
+  // Between two uses of a link's data lies all of a loop but the link's own repeated runs.
+  const double own = static_cast<double>(at.repeats) / ((1 + at.repeats) * static_cast<double>(links.size()));
+  at.loop_us += ((1 - own) * samples.timed_us + samples.waited_us) / kTimes;
   ++at.chains;
   const float* us = samples.kernel_us.data();
   for (int time = 0; time < kTimes; ++time) {

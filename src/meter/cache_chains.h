@@ -64,7 +64,8 @@ class CacheChains {
     Sample sample;
   };
   struct Point {
-    double bytes, stretch;
+    double bytes;
+    int repeats;
     double loop_us = 0;  ///< Sum over its chains.
     int chains = 0;
   };

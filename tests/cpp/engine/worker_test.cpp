@@ -77,6 +77,9 @@ TEST(WorkerEngine, RunsChainsAsTheEngineDoesInProcess) {
   EXPECT_EQ(got.timed_us, want.timed_us);
   EXPECT_EQ(got.overhead_us, want.overhead_us);
   EXPECT_EQ(got.steal_share, want.steal_share);
+  const ChainSamples repeated = engine->run_chain(std::vector<Session*>{c.get(), d.get()}, {2, 3});
+  EXPECT_EQ(repeated.kernel_us, (std::vector<float>{150, 6, 150, 6, 150, 6, 150, 6}));
+  EXPECT_GT(repeated.timed_us, 4 * (156 + 3 * 105)) << "repeated runs are hot, and not told of one by one";
   EXPECT_THROW(engine->run_chain(std::vector<Session*>{c.get(), a.get()}, {1, 0}), Error)
       << "a session of another engine";
   EXPECT_THROW(engine->run_chain(std::vector<Session*>{c.get()}, {0, 0}), Error);

@@ -23,7 +23,7 @@ TEST(CacheChains, AChainTouchesItsPointsBytes) {
   bytes[7] = 0;  // Cannot be run.
   CacheChains chains(kCache, 1);
   std::set<int> points;
-  std::set<double> stretches;
+  std::set<int> repeats;
   for (std::size_t i = 0; i < 2 * chains.points(); ++i) {
     const std::vector<int> chain = chains.next(bytes);
     ASSERT_FALSE(chain.empty());
@@ -31,12 +31,12 @@ TEST(CacheChains, AChainTouchesItsPointsBytes) {
     const double target = target_of(chains);
     EXPECT_NEAR(0.6e6 * static_cast<double>(chain.size()), target, 0.25 * target);
     EXPECT_EQ(chains.request().times, CacheChains::kTimes);
-    stretches.insert(chains.request().stretch);
+    repeats.insert(chains.request().repeats);
     EXPECT_EQ(std::set<int>(chain.begin(), chain.end()).size(), chain.size()) << "none twice";
     EXPECT_FALSE(std::set<int>(chain.begin(), chain.end()).contains(7));
   }
   EXPECT_EQ(points.size(), chains.points());
-  EXPECT_EQ(stretches, (std::set<double>{0, 1, 3}));
+  EXPECT_EQ(repeats, (std::set<int>{0, 1, 3}));
 }
 
 TEST(CacheChains, PointsThatTheModelsDoNotReachArePassedOver) {
@@ -137,7 +137,7 @@ TEST(CacheChains, AsksForAKernelsTimesOnce) {
   EXPECT_EQ(asked, 3) << "an answer summarizes all samples of a kernel";
 }
 
-TEST(CacheChains, TheTimeOfALoopHoldsTheWaiting) {
+TEST(CacheChains, TheTimeOfALoopIsThatBetweenTwoUsesOfALinksData) {
   const std::vector<std::int64_t> bytes(400, 600'000);
   CacheChains chains(kCache, 1);
   KernelPlan plan;
@@ -148,12 +148,13 @@ TEST(CacheChains, TheTimeOfALoopHoldsTheWaiting) {
     ASSERT_FALSE(chains.next(bytes).empty());
     ChainSamples samples;
     samples.kernel_us.assign(2 * CacheChains::kTimes, 15);
-    samples.timed_us = 30 * CacheChains::kTimes;
-    samples.waited_us = chains.request().stretch * samples.timed_us;
+    samples.timed_us = 30 * CacheChains::kTimes * (1 + chains.request().repeats);
+    samples.waited_us = 4 * CacheChains::kTimes;
     chains.add_chain(samples, links, 0, 0, [](std::size_t, std::size_t) { return 0; });
   }
   const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
-  EXPECT_EQ(std::set<double>(curve.loop_us.begin(), curve.loop_us.end()), (std::set<double>{30, 60, 120}));
+  const std::set<double> loops(curve.loop_us.begin(), curve.loop_us.end());
+  EXPECT_EQ(loops, (std::set<double>{34, 34 + 15, 34 + 45})) << "of two links, the repeated runs of one";
   for (std::size_t i = 0; i < chains.points(); ++i) EXPECT_NEAR(curve.extra_us[i] / curve.cold_extra_us[i], 0.5, 1e-6);
 }
 
