@@ -91,6 +91,8 @@ bool DriftScale::close_column(bool keep) {
   return true;
 }
 
+bool DriftScale::has_only_begun() const { return factors_.size() > 1 && cells_.size() == column_start_; }
+
 void DriftScale::fit() {
   if (cells_.empty()) return;
   const TwoWayFit result = two_way_fit(cells_, rows_, static_cast<int>(factors_.size()));
@@ -109,14 +111,16 @@ void DriftScale::fit() {
   // factor · scale: times are divided by factors, so a larger factor makes them smaller.
   for (std::size_t i = 0; i < factors_.size(); ++i) factors_[i] = result.column_factor[i] * scale;
   for (double& value : row_values_) value /= scale;
+  const std::size_t known = factors_.size() - (has_only_begun() ? 1 : 0);
+  if (known < factors_.size()) factors_.back() = factors_[known - 1];
   levels_.clear();
-  for (std::size_t i = 0; i < factors_.size(); ++i) {
+  for (std::size_t i = 0; i < known; ++i) {
     if (accepted_[i]) levels_.push_back(std::log(factors_[i]));
   }
 }
 
 void DriftScale::fix_anchor() {
-  if (anchor_columns_ == 0) anchor_columns_ = static_cast<int>(factors_.size());
+  if (anchor_columns_ == 0) anchor_columns_ = static_cast<int>(factors_.size()) - (has_only_begun() ? 1 : 0);
 }
 
 void DriftScale::set_anchor(int row, double us) {

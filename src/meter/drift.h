@@ -41,7 +41,7 @@ class DriftScale {
   bool close_column(bool keep = false);
   const Disturbance& disturbance(int column) const { return disturbances_[static_cast<std::size_t>(column)]; }
 
-  /// Fits all columns anew.
+  /// Fits all columns anew; one that has only begun keeps the factor of that before it.
   void fit();
   /// From now on all fits keep the level of the columns so far, so that summaries that were given away stay comparable.
   void fix_anchor();
@@ -54,6 +54,7 @@ class DriftScale {
  private:
   Disturbance judge(double level, double spread) const;
   bool worth_a_retry() const;
+  bool has_only_begun() const;  ///< The current column, which has no cells.
 
   DriftLimits limits_;
   std::vector<Cell> cells_;

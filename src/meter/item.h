@@ -61,9 +61,10 @@ struct ItemState {
   std::vector<std::vector<Sample>> cold, hot;  ///< The model's own samples, by kernel.
   int rows[4] = {-1, -1, -1, -1};              ///< Of the drift fit: part × (cold, hot).
   int crashes = 0;
-  bool failed = false;         ///< Given up: never opened again.
-  bool on_cpu = false;         ///< In part, although another backend was asked for.
-  double cost_us[2] = {0, 0};  ///< Wall time per run, by part.
+  bool failed = false;           ///< Given up: never opened again.
+  bool on_cpu = false;           ///< In part, although another backend was asked for.
+  double cost_us[2] = {0, 0};    ///< Wall time per run, by part.
+  int cost_answers[2] = {0, 0};  ///< Visits that these rest on.
   double memory_mib = 0, resident_mib = 0, peak_mib = 0, mflops = 0;
   std::int64_t bytes_touched = 0;    ///< By one run, roughly.
   std::int64_t touched_before = -1;  ///< What all models had touched when this one last ran.

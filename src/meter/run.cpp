@@ -269,8 +269,12 @@ void Run::end_column(const std::vector<int>& batch, bool keep, bool must_evaluat
     chains_.drop_column(column);
     std::erase_if(reference_hot_, [column](const Sample& sample) { return sample.column == column; });
   }
-  // Between the ends of batches no more often than the statistics' own cost allows.
-  if (must_evaluate || clock_.now() - last_evaluation_ >= kEvaluationShare * evaluation_cost_) evaluate(batch);
+  unjudged_ = nullptr;
+  if (must_evaluate) {
+    evaluate(batch);
+  } else if (clock_.now() - last_evaluation_ >= kEvaluationShare * evaluation_cost_) {
+    unjudged_ = &batch;  // No more often than the statistics' own cost allows.
+  }
   begin_column();
   if (throttled) cool_down();
   if (!must_evaluate && !halted()) run_chain(batch);

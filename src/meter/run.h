@@ -94,6 +94,7 @@ class Run {
   int last_run_ = -1;
   std::int64_t batch_bytes_ = 0;
   bool said_warm_ = false;
+  const std::vector<int>* unjudged_ = nullptr;  ///< The batch that is to be evaluated while the engine is at work.
 
   int round_ = 0, column_rounds_ = 0, column_visits_ = 0;
   std::chrono::nanoseconds start_, column_start_{0}, last_report_{0}, last_evaluation_{0}, evaluation_cost_{0},

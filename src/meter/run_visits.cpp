@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "meter/run.h"
 #include "mmt/log.h"
@@ -23,6 +24,7 @@ bool Run::handle(ItemState& state, const Outcome& outcome) {
 
 void Run::ask(const Visiting& visiting) {
   if (sessions_.is_busy()) {
+    if (unjudged_ != nullptr) evaluate(*std::exchange(unjudged_, nullptr));
     sessions_.rest();
     while (sessions_.is_half_busy()) take_answer();
   }

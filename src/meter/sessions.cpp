@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "meter/cache_chains.h"
 #include "mmt/log.h"
@@ -15,7 +16,8 @@ constexpr int kCrashesAllowed = 2;
 /// Enough for answers to be read in bunches, little enough to stop soon after somebody asks for it.
 constexpr double kAheadUs = 20'000;
 constexpr std::size_t kMostAhead = 32;
-constexpr double kWayUs = 20;  ///< What a request costs beside its runs: two messages between processes.
+constexpr double kNewShare = 0.25;  ///< Of the last visit in what the next one is expected to take, at least.
+constexpr double kWayUs = 20;       ///< What a request costs beside its runs: two messages between processes.
 
 }  // namespace
 
@@ -41,6 +43,7 @@ void Sessions::lose_all() {
   // Every session is gone with the worker; they come back when they are needed next.
   started_.clear();
   started_us_ = 0;
+  resident_mib_.reset();
   for (ItemState& state : items_) state.session.reset();
   engine_.restart();
 }
@@ -68,11 +71,12 @@ void Sessions::make_plan(ItemState& state) {
 Outcome Sessions::open(ItemState& state) {
   if (state.session) return {};
   try {
-    const double resident_before = engine_.memory().resident_mib;
+    const std::optional<double> known = std::exchange(resident_mib_, std::nullopt);
+    const double resident_before = known ? *known : engine_.memory().resident_mib;
     state.session = engine_.open(state.item->path, state.item->open);
     // The first run allocates and touches everything for the first time: it counts for nothing but the memory. Where a
     // worker does it, the plan is made meanwhile.
-    start({static_cast<int>(&state - items_.data()), kPlain, 1, Purpose::kWarming});
+    start({static_cast<int>(&state - items_.data()), kPlain, 1, Purpose::kOpening});
     std::optional<Error> refusal;
     try {
       make_plan(state);
@@ -86,6 +90,7 @@ Outcome Sessions::open(ItemState& state) {
     if (refusal) throw *refusal;
     if (!state.planned) {
       const ProcessMemory memory = engine_.memory();
+      resident_mib_ = memory.resident_mib;
       state.peak_mib = std::max(0.0, memory.peak_mib - resident_before);
       state.resident_mib = std::max(0.0, memory.resident_mib - resident_before);
     }
@@ -143,6 +148,7 @@ void Sessions::start(const Visiting& visiting) {
   }
   started_.push_back(std::move(started));
   started_us_ += started_.back().expected_us;
+  resident_mib_.reset();
   bytes_touched_ += state.bytes_touched;
   state.touched_before = bytes_touched_;
 }
@@ -168,7 +174,11 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   const auto shift = nanoseconds(std::llround((took_us - started.expected_us) * 1000));
   for (Started& next : started_) next.end += shift;
   const double run_us = took_us / visiting.runs;
-  cost = cost > 0 ? 0.75 * cost + 0.25 * run_us : run_us;
+  // The first run of all takes several times as long as those that follow.
+  int& answers = state.cost_answers[visiting.part];
+  if (visiting.purpose != Purpose::kOpening) ++answers;
+  const double share = std::max(kNewShare, 1.0 / std::max(answers, 1));
+  cost += share * (run_us - cost);
   return visiting;
 }
 
@@ -178,6 +188,7 @@ std::optional<ChainSamples> Sessions::run_chain(std::span<const int> items, cons
   std::optional<ChainSamples> samples = try_chain(engine_, links, request, [this] { lose_all(); });
   if (!samples) return samples;
   engine_us_ += samples->timed_us;
+  resident_mib_.reset();
   for (const int item : items) {
     ItemState& state = items_[static_cast<std::size_t>(item)];
     bytes_touched_ += state.bytes_touched;
@@ -186,6 +197,9 @@ std::optional<ChainSamples> Sessions::run_chain(std::span<const int> items, cons
   return samples;
 }
 
-void Sessions::close(ItemState& state) { state.session.reset(); }
+void Sessions::close(ItemState& state) {
+  resident_mib_.reset();
+  state.session.reset();
+}
 
 }  // namespace mmt::metering

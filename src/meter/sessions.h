@@ -23,8 +23,9 @@ struct Outcome {
 
 enum class Purpose {
   kMeasuring,
+  kOpening,  ///< The first run of all.
   kWarming,
-  kFilling,  ///< To push others out of the cache: what it finds there itself is of no interest.
+  kFilling,  ///< To push others out of the cache.
 };
 
 /// Runs that were asked for.
@@ -82,8 +83,10 @@ class Sessions {
   void lose_all();
   Outcome failed(ItemState& state, const Error& error);
   RunRequest request_of(const Visiting& visiting) const {
-    const std::int64_t displace_bytes = visiting.purpose == Purpose::kFilling ? 0 : displace_bytes_;
-    return {visiting.runs, visiting.part == kProfiled, displace_bytes, settling_runs_};
+    // What a run finds in the caches is of no interest where its time is not; but the first one looks where its data
+    // is.
+    const bool as_inside = visiting.purpose == Purpose::kMeasuring || visiting.purpose == Purpose::kOpening;
+    return {visiting.runs, visiting.part == kProfiled, as_inside ? displace_bytes_ : 0, settling_runs_};
   }
   void check(const ItemState& state, const RunRequest& request, const RunSamples& samples) const;
 
@@ -94,7 +97,8 @@ class Sessions {
   const std::int64_t displace_bytes_;
   const int settling_runs_;
   std::deque<Started> started_;
-  double started_us_ = 0;  ///< Expected time of what is started.
+  double started_us_ = 0;               ///< Expected time of what is started.
+  std::optional<double> resident_mib_;  ///< Of the engine's process, where nothing ran since it was asked.
   double engine_us_ = 0;
   std::int64_t bytes_touched_ = 0;
 };

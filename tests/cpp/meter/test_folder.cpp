@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "meter/bench_of_fakes.h"
@@ -276,11 +277,21 @@ TEST_F(FolderTest, OperatorsFindTheCachesAsInAModelAndModelsAsTheyAre) {
   EXPECT_GT(operators.run.displace_bytes, 0);
   ASSERT_EQ(engine_.requests.size(), 12u);
   for (const auto& [path, requests] : engine_.requests) {
+    ASSERT_GT(requests.size(), 3u);
+    EXPECT_EQ(requests[0].displace_bytes, operators.run.displace_bytes) << path << ": looks where its data lies";
+    std::vector<std::int64_t> displaced;
     for (const RunRequest& request : requests) {
-      if (request.runs == 1) continue;  // A part of a chain.
-      EXPECT_EQ(request.displace_bytes, operators.run.displace_bytes) << path;
+      if (request.runs == 1) continue;  // The first, and parts of chains.
       EXPECT_EQ(request.settling_runs, kSettlingRuns) << path;
+      displaced.push_back(request.displace_bytes);
     }
+    const auto measuring =
+        std::find_if(displaced.begin(), displaced.end(), [](std::int64_t bytes) { return bytes != 0; });
+    const auto warming = measuring - displaced.begin();
+    EXPECT_TRUE(warming == 1 || warming == 2) << path << ": whole runs, profiled ones, or both";
+    EXPECT_GT(displaced.end() - measuring, 2) << path;
+    EXPECT_EQ(std::count(measuring, displaced.end(), operators.run.displace_bytes), displaced.end() - measuring)
+        << path;
   }
   engine_.requests.clear();
   const FolderReport models = metering::meter_models_with(hooks_, list_models(folder_ / "models"), folder_ / "out",

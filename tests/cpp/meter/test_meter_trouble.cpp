@@ -314,5 +314,28 @@ TEST(Drift, AnOutlyingStretchIsDroppedAndARealChangeAccepted) {
   EXPECT_EQ(scale.rejected_columns(), 4);
 }
 
+TEST(Drift, AFitWhileAStretchBeginsIsTheFitBeforeIt) {
+  const auto fitted = [](bool has_begun) {
+    metering::DriftScale scale({0.02, 3, false});
+    for (int row = 0; row < 12; ++row) scale.add_row();
+    for (const double speed : {1.0, 1.05, 1.1, 1.08}) {
+      scale.begin_column();
+      for (int row = 0; row < 12; ++row) scale.add_cell(row, (10.0 + row) * speed);
+      EXPECT_TRUE(scale.close_column());
+      if (has_begun) scale.begin_column();
+      scale.fit();
+      scale.fix_anchor();  // After the first stretch: its level stays.
+    }
+    return std::vector<double>(scale.factors().begin(), scale.factors().end());
+  };
+  const std::vector<double> before = fitted(false), begun = fitted(true);
+  ASSERT_EQ(before.size(), 4u);
+  EXPECT_NEAR(before.front(), 1, 1e-9);
+  EXPECT_NEAR(before.back(), 1.08, 1e-3);
+  ASSERT_EQ(begun.size(), 5u);
+  EXPECT_EQ(begun.back(), begun[3]) << "it begins where the one before it ended";
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_NEAR(begun[i], before[i], 1e-9);
+}
+
 }  // namespace
 }  // namespace mmt
