@@ -9,19 +9,17 @@
 namespace mmt {
 
 /// Between two uses of its data, a run touches its own bytes, and others that share the caches touch theirs all the
-/// while. Of everything that went through, λ = kMost · (1 − exp(−(bytes / scale_bytes)^steepness)) is the share of a
-/// cold run that a kernel pays.
+/// while. Of everything that went through, λ = 1 − exp(−(bytes / scale_bytes)^steepness) is the share of a cold
+/// run that a kernel pays.
 struct ColdCurve {
-  /// However much went through: a cold run of an operator alone finds code and page tables cold as well.
-  static constexpr double kMost = 0.95;
   double others_bytes_per_us = 0;  ///< What others push through the caches.
-  double scale_bytes = 0;          ///< Bytes after which λ is 1 − 1/e of its most. 0: nothing is ever cold.
+  double scale_bytes = 0;          ///< Bytes after which λ is 1 − 1/e. 0: nothing is ever cold.
   double steepness = 1;            ///< 1: any data may be pushed out by any other; more: the oldest first.
 
   /// `bytes`: own ones and others' together.
   double share(double bytes) const {
     if (!(scale_bytes > 0)) return 0;
-    return -kMost * std::expm1(-std::pow(std::max(bytes, 0.0) / scale_bytes, steepness));
+    return -std::expm1(-std::pow(std::max(bytes, 0.0) / scale_bytes, steepness));
   }
 
   /// The curve that explains the chains best, starting from what is usual for a cache of that size; without chains,
