@@ -41,9 +41,15 @@ class StealMeter {
 /// Processor that runs this thread now, -1 where unknown.
 int current_cpu() noexcept;
 
+/// Processors that this thread may run on; empty where unknown.
+std::vector<int> usable_cpus();
+
 /// Keeps this thread, and threads that it starts later, on `cpus`. Throws Error(kInvalidArgument) where that is
 /// refused.
 void pin_to(const std::vector<int>& cpus);
+
+/// Keeps this thread on one processor; false where that is refused.
+bool try_pin_to(int cpu) noexcept;
 
 /// Gives memory that was freed back to the system, as far as the C library can be told to.
 void return_freed_memory();

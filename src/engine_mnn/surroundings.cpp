@@ -9,17 +9,27 @@
 #define MMT_HAS_USABLE_SIZE 1
 #endif
 
+#include "engine_mnn/host_probe.h"
 #include "engine_mnn/random_pool.h"
 
 namespace mmt::mnn {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
+/// As much as most processors need, so that it is there before anybody measures the memory of a model.
+constexpr std::size_t kUsualBytes = std::size_t{2} << 20;
 /// MNN aligns what it takes from the C library, and keeps the address that it got right before the aligned one.
 constexpr std::uintptr_t kMostAlignment = 256;
 
 void read_lines(const volatile std::uint8_t* memory, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += kCacheLine) static_cast<void>(memory[at]);
+}
+
+/// The first so many bytes of `memory`, which is made larger where it is too small.
+void read_own(std::vector<std::uint8_t>& memory, std::int64_t bytes) {
+  const auto wanted = static_cast<std::size_t>(bytes);
+  if (memory.size() < wanted) memory.assign(wanted, 1);  // Written: pages that were never written to share one.
+  read_lines(memory.data(), wanted);
 }
 
 /// Where the piece of memory that starts at this tensor ends; 0 where a piece does not start there, or nobody knows.
@@ -67,10 +77,40 @@ void ActivationMemory::read() const {
     read_lines(reinterpret_cast<const std::uint8_t*>(range.begin), range.end - range.begin);
 }
 
+OtherMemory::OtherMemory() : memory_(kUsualBytes, 1) {}
+
+OtherMemory::~OtherMemory() {
+  wanted_ = -1;
+  ++asked_;
+  asked_.notify_all();
+  for (std::thread& helper : helpers_) helper.join();
+}
+
+void OtherMemory::use_all_processors() {
+  if (!helpers_.empty()) return;
+  for (const int cpu : usable_cpus()) helpers_.emplace_back([this, cpu] { help(cpu); });
+  read(kUsualBytes);
+}
+
 void OtherMemory::read(std::int64_t bytes) {
-  const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 0));
-  if (memory_.size() < wanted) memory_.assign(wanted, 1);  // Written: pages that were never written to share one.
-  read_lines(memory_.data(), wanted);
+  wanted_ = std::max<std::int64_t>(bytes, 0);
+  here_ = current_cpu();
+  busy_ = static_cast<int>(helpers_.size());
+  ++asked_;
+  asked_.notify_all();
+  read_own(memory_, wanted_);
+  for (int busy = busy_; busy > 0; busy = busy_) busy_.wait(busy);
+}
+
+void OtherMemory::help(int cpu) {
+  const bool is_there = try_pin_to(cpu);
+  std::vector<std::uint8_t> memory(kUsualBytes, 1);
+  for (std::uint32_t seen = 0;; ++seen) {
+    asked_.wait(seen);
+    if (wanted_ < 0) return;
+    if (is_there && cpu != here_) read_own(memory, wanted_);
+    if (--busy_ == 0) busy_.notify_one();
+  }
 }
 
 }  // namespace mmt::mnn

@@ -3,8 +3,10 @@
 // the caches before that hold.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "engine_mnn/mnn_api.h"
@@ -31,11 +33,25 @@ class ActivationMemory {
 /// Memory that belongs to no model: reading it moves others' data to the last cache.
 class OtherMemory {
  public:
+  OtherMemory();
+  ~OtherMemory();
+  OtherMemory(const OtherMemory&) = delete;
+  OtherMemory& operator=(const OtherMemory&) = delete;
+
+  /// From now on each processor that this thread may run on reads memory of its own at the same time: sessions of
+  /// several threads keep data in the caches of any of them.
+  void use_all_processors();
   void read(std::int64_t bytes);
 
  private:
-  /// As large as most processors need, so that it is there before anybody measures the memory of a model.
-  std::vector<std::uint8_t> memory_ = std::vector<std::uint8_t>(std::size_t{2} << 20, 1);
+  void help(int cpu);  ///< What the thread of a processor does until there is nothing to read any more.
+
+  std::vector<std::uint8_t> memory_;
+  std::vector<std::thread> helpers_;
+  std::int64_t wanted_ = 0;              ///< Bytes; negative: the helpers end. Written before `asked_` tells of it.
+  int here_ = -1;                        ///< The processor of who asks.
+  std::atomic<std::uint32_t> asked_{0};  ///< How often.
+  std::atomic<int> busy_{0};             ///< Helpers that have not read yet.
 };
 
 }  // namespace mmt::mnn
