@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "mmt/error.h"
 #include "mmt/log.h"
@@ -215,7 +216,11 @@ void Run::measure(const std::vector<int>& batch) {
     if (column_is_due(true)) end_column(batch);
   }
   take_all_answers();
-  if (column_visits_ > 0) end_column(batch, !result_.interrupted, true);
+  if (column_visits_ > 0) {
+    end_column(batch, !result_.interrupted, true);
+  } else if (unjudged_ != nullptr) {
+    evaluate(*std::exchange(unjudged_, nullptr));
+  }
   if (!result_.interrupted) finish_what_there_is(batch);
 }
 
