@@ -146,9 +146,8 @@ TEST(Meter, ColdTimesMayBeWiderThanHotOnes) {
   for (int i = 0; i < 12; ++i) bench.engine.model("m" + std::to_string(i)).noise = 0.05;
   bench.run();
   for (const ModelProfile& profile : bench.profiles) {
-    // Judged when it was settled; later stretches move the factors of the common scale a little.
-    EXPECT_LE(relative_half_width(profile.hot), 0.0105);
-    EXPECT_LE(relative_half_width(profile.cold), 0.042);
+    EXPECT_LE(relative_half_width(profile.hot), 0.01);
+    EXPECT_LE(relative_half_width(profile.cold), 0.04);
     EXPECT_GT(profile.hot.count, 3 * profile.cold.count);
     EXPECT_FALSE(profile.cold.noisy);
   }
