@@ -21,6 +21,8 @@ struct PlanKernel {
   int node = -1;        ///< Index into ModelPlan::nodes: whose time it is.
   double mflops = 0;    ///< Where known; 0 otherwise.
   bool folded = false;  ///< Carries another operator's activation or scaling besides its own work.
+  /// Kernels before it that wrote what it reads: indices into ModelPlan::kernels. Inputs of the model have none.
+  std::vector<int> reads;
 };
 
 /// One operator or function of the model, for reports.

@@ -9,15 +9,6 @@ namespace {
 
 bool is_float_image(const TraceValue& value) { return value.shape.size() == 4 && value.dtype == "float32"; }
 
-/// Body kernels of a context, in execution order.
-std::vector<std::size_t> body_of(const ContextRow& context) {
-  std::vector<std::size_t> body;
-  for (std::size_t i = 0; i < context.roles.size(); ++i) {
-    if (context.roles[i] == KernelRole::kBody) body.push_back(i);
-  }
-  return body;
-}
-
 }  // namespace
 
 std::string find_role(const ContextRow& context, KernelRole role, int port) {
@@ -57,13 +48,30 @@ ModelPlan Composer::run() {
   plan_.nodes.reserve(trace_.nodes.size());
   for (std::size_t i = 0; i < trace_.nodes.size(); ++i) add_node(static_cast<int>(i));
   finish_outputs();
+  keep_kernels();
+  return std::move(plan_);
+}
+
+void Composer::keep_kernels() {
   std::vector<PlanKernel> kept;
   kept.reserve(plan_.kernels.size());
+  std::vector<std::vector<int>> places(plan_.kernels.size());  // Of a dropped kernel: of all that it reads.
   for (std::size_t i = 0; i < plan_.kernels.size(); ++i) {
-    if (!dropped_[i]) kept.push_back(std::move(plan_.kernels[i]));
+    PlanKernel& kernel = plan_.kernels[i];
+    std::vector<int> reads;
+    for (const int read : kernel.reads) {
+      const std::vector<int>& written = places[static_cast<std::size_t>(read)];
+      reads.insert(reads.end(), written.begin(), written.end());
+    }
+    if (dropped_[i]) {
+      places[i] = std::move(reads);
+    } else {
+      kernel.reads = std::move(reads);
+      places[i] = {static_cast<int>(kept.size())};
+      kept.push_back(std::move(kernel));
+    }
   }
   plan_.kernels = std::move(kept);
-  return std::move(plan_);
 }
 
 void Composer::add_node(int index) {
@@ -110,6 +118,14 @@ int Composer::add_kernel(const std::string& key, int plan_node) {
   return static_cast<int>(plan_.kernels.size()) - 1;
 }
 
+void Composer::add_conversion(ValueState& state, const std::string& key, int plan_node) {
+  state.converted = true;
+  state.converter = state.writer;
+  if (key.empty()) return;
+  state.converter = add_kernel(key, plan_node);
+  if (state.writer >= 0) plan_.kernels.back().reads.push_back(state.writer);
+}
+
 void Composer::drop_kernel(int index) {
   if (index >= 0) dropped_[static_cast<std::size_t>(index)] = true;
 }
@@ -137,18 +153,15 @@ void Composer::convert_to_packed(int value, const OperatorRow& row, int port, in
   if (key.empty()) {
     if (const ContextRow* packed = find_context(row, "packed")) key = find_role(*packed, KernelRole::kStub, port);
   }
-  state.converted = true;
-  if (!key.empty()) add_kernel(key, plan_node);
+  add_conversion(state, key, plan_node);
 }
 
 void Composer::convert_to_plain(int value, int plan_node) {
   if (whole_runs_) return;
   ValueState& state = values_[static_cast<std::size_t>(value)];
   if (state.layout != Layout::kNc4hw4 || state.converted) return;
-  state.converted = true;
-  if (!state.convert_key.empty()) {
-    add_kernel(state.convert_key, plan_node);
-  } else {
+  add_conversion(state, state.convert_key, plan_node);
+  if (state.convert_key.empty()) {
     plan_.doubts.push_back(
         "the conversion of the output of " +
         std::string(state.maker < 0 ? "an input" : plan_.nodes[static_cast<std::size_t>(state.maker)].name) +
@@ -156,12 +169,15 @@ void Composer::convert_to_plain(int value, int plan_node) {
   }
 }
 
-void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context) {
+std::vector<int> Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& row,
+                                  const ContextRow& context) {
   const std::vector<int> inputs = data_inputs(node);
+  std::vector<int> sources;
   for (std::size_t port = 0; port < inputs.size(); ++port) {
     const int value = inputs[port];
     ValueState& state = values_[static_cast<std::size_t>(value)];
     const PortDesc* desc = port < context.inputs.size() ? &context.inputs[port] : nullptr;
+    bool in_other_layout = false;
     if (is_float_image(trace_.values[static_cast<std::size_t>(value)])) {
       const bool wants_packed = context.context == "packed" || (desc != nullptr && desc->layout == Layout::kNc4hw4);
       if (wants_packed) {
@@ -173,7 +189,9 @@ void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& r
       } else {
         convert_to_plain(value, plan_node);
       }
+      in_other_layout = state.converted && wants_packed != (state.layout == Layout::kNc4hw4);
     }
+    sources.push_back(in_other_layout ? state.converter : state.writer);
     if (state.pending_copy >= 0) {
       // A copy that is followed by another copy costs nothing of its own: the engine merges the two.
       if (desc != nullptr && desc->edge_kind == "raster") drop_kernel(state.pending_copy);
@@ -183,6 +201,7 @@ void Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& r
       state.pending_copy = -1;
     }
   }
+  return sources;
 }
 
 std::vector<int> Composer::group_kernels(int plan_node) const {
@@ -197,10 +216,12 @@ std::vector<int> Composer::group_kernels(int plan_node) const {
   return kernels;
 }
 
-void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel) {
+void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel,
+                     const Writers& writers) {
   for (std::size_t port = 0; port < node.outputs.size(); ++port) {
     ValueState& state = values_[static_cast<std::size_t>(node.outputs[port])];
     state.maker = plan_node;
+    state.writer = state.converter = writers.of_output(port);
     if (port >= context.outputs.size()) continue;
     const PortDesc& desc = context.outputs[port];
     state.layout = desc.layout;
@@ -225,10 +246,17 @@ void Composer::add_operator(const TraceNode& node, int plan_node, const std::sha
   PlanNode& entry = plan_.nodes[static_cast<std::size_t>(plan_node)];
   entry.found = context.context == "packed" ? "table, packed" : "table";
   if (mixed && !whole_runs_) plan_.doubts.push_back("inputs of " + entry.name + " arrive in different layouts");
-  arrive(node, plan_node, *row, context);
+  Writers writers(context, arrive(node, plan_node, *row, context));
   int last = -1;
-  for (const std::size_t i : body_of(context)) last = add_kernel(context.kernel_keys[i], plan_node);
-  leave(node, plan_node, context, last);
+  for (std::size_t i = 0; i < context.roles.size(); ++i) {
+    if (context.roles[i] != KernelRole::kBody) {
+      writers.pass_by(i);
+      continue;
+    }
+    last = add_kernel(context.kernel_keys[i], plan_node);
+    plan_.kernels.back().reads = writers.add(i, last);
+  }
+  leave(node, plan_node, context, last, writers);
   plan_.weight_bytes += context.weight_bytes;
   plan_.file_bytes += context.file_bytes;
   plan_.mflops += context.mflops;
@@ -247,13 +275,16 @@ void Composer::add_unknown(const TraceNode& node, int plan_node, double mflops) 
     std::int64_t bytes = 4;
     for (const std::int64_t extent : trace_.values[static_cast<std::size_t>(value)].shape) bytes *= extent;
     (trace_.is_constant(value) ? kernel.signature.weight_bytes : kernel.signature.input_bytes) += bytes;
+    if (const int writer = values_[static_cast<std::size_t>(value)].writer; writer >= 0) kernel.reads.push_back(writer);
   }
+  const int number = static_cast<int>(plan_.kernels.size());
   for (const int value : node.outputs) {
     std::int64_t bytes = 4;
     for (const std::int64_t extent : trace_.values[static_cast<std::size_t>(value)].shape) bytes *= extent;
     kernel.signature.output_bytes += bytes;
     ValueState& state = values_[static_cast<std::size_t>(value)];
     state.maker = plan_node;
+    state.writer = state.converter = number;
     // Unknown glue keeps the layout that it is given; what is told by its name alone (a convolution) packs.
     const std::vector<int> inputs = data_inputs(node);
     const bool packs = node.name.starts_with("conv") || node.name.find("pool") != std::string::npos;

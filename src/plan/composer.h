@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "mmt/plan.h"
+#include "plan/writers.h"
 
 namespace mmt {
 
@@ -18,6 +19,8 @@ struct ValueState {
   int pending_copy = -1;           ///< Plan kernel that a following copy would replace.
   int uses = 0;                    ///< How many nodes read it; outputs of the model count as a use.
   bool converted = false;          ///< Its other layout exists already.
+  int writer = -1;                 ///< Plan kernel that wrote it last, -1: an input of the model.
+  int converter = -1;              ///< The one that wrote it in its other layout.
   std::string convert_key;         ///< Kernel that gives it back in NCHW; empty: unknown.
 };
 
@@ -40,11 +43,16 @@ class Composer {
   void finish_outputs();
 
   const ContextRow* choose_context(const TraceNode& node, const OperatorRow& row, bool* mixed) const;
-  void arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context);
-  void leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel);
+  /// By input port: the plan kernel that wrote what the node reads.
+  std::vector<int> arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context);
+  void leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel, const Writers& writers);
   void convert_to_packed(int value, const OperatorRow& row, int port, int plan_node);
   void convert_to_plain(int value, int plan_node);
   int add_kernel(const std::string& key, int plan_node);
+  /// A kernel that writes the value in its other layout.
+  void add_conversion(ValueState& state, const std::string& key, int plan_node);
+  /// Drops what was dropped, and puts what is read from it in its place.
+  void keep_kernels();
   std::vector<int> group_kernels(int plan_node) const;
   void drop_kernel(int index);
   void fold_activation(int kernel, const std::string& attribute);

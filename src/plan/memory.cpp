@@ -7,6 +7,7 @@
 
 #include "mmt/error.h"
 #include "plan/composer.h"
+#include "plan/flow_numbers.h"
 #include "plan/memory_flow.h"
 #include "plan/memory_pool.h"
 
@@ -169,7 +170,7 @@ class ModelFlow {
     std::map<int, int> left;  // Output port -> the tensor that its conversion reads.
     for (std::size_t k = 0; k < context.kernel_keys.size(); ++k) {
       if (context.tensors[k].empty()) return false;
-      const auto numbers = memory::FlowNumbers::parse(context.tensors[k]);
+      const auto numbers = FlowNumbers::parse(context.tensors[k]);
       const int port = context.ports[k];
       if (context.roles[k] == KernelRole::kInputConvert || context.roles[k] == KernelRole::kStub) {
         for (const int written : numbers.writes) known[written] = port >= 0 && known.contains(port) ? known[port] : -1;
@@ -202,8 +203,7 @@ class ModelFlow {
 
   /// The model's tensor for a read; one that the engine copies before is copied here, and one without a source (of
   /// `shape`) begins here.
-  int read_tensor(const memory::FlowNumbers& numbers, std::size_t index, std::map<int, int>& known,
-                  const Shape& shape) {
+  int read_tensor(const FlowNumbers& numbers, std::size_t index, std::map<int, int>& known, const Shape& shape) {
     const int number = numbers.reads[index];
     if (number < 0) return -1;
     if (const auto it = known.find(number); it != known.end()) return it->second;
@@ -218,7 +218,7 @@ class ModelFlow {
     return tensor;
   }
 
-  bool add_kernel(const std::string& key, const memory::FlowNumbers& numbers, std::map<int, int>& known) {
+  bool add_kernel(const std::string& key, const FlowNumbers& numbers, std::map<int, int>& known) {
     const auto row = table_.find_kernel(key);
     if (row == nullptr) return false;
     memory::Step step{memory::KernelText::parse(row->type, row->attributes, row->text, row->weight_bytes), {}, {}};

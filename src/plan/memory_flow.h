@@ -47,12 +47,6 @@ Account account_for(const Flow& flow, const Traits& traits);
 /// MemoryEstimate::weight_steps of these kernels.
 std::vector<std::vector<std::int64_t>> weight_steps(const Flow& flow, const Traits& traits);
 
-/// The numbers of a KernelProfile::tensors text; `copied_from`: per read its source, -1 for none.
-struct FlowNumbers {
-  std::vector<int> reads, copied_from, writes;
-  static FlowNumbers parse(const std::string& text);
-};
-
 /// An operator's own session. False: its kernels' data flow is not in the table.
 bool session_flow(const ContextRow& context, LatencyTable& table, Flow& flow);
 

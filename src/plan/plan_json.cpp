@@ -27,7 +27,8 @@ std::string write_plan(const ModelPlan& plan) {
                        {"output_bytes", s.output_bytes},
                        {"node", kernel.node},
                        {"mflops", kernel.mflops},
-                       {"folded", kernel.folded}});
+                       {"folded", kernel.folded},
+                       {"reads", kernel.reads}});
   }
   for (const MissingRow& row : plan.missing) {
     missing.push_back({{"what", row.what}, {"detail", row.detail}, {"cure", row.cure}, {"node", row.node}});
@@ -74,6 +75,12 @@ ModelPlan read_plan(std::string_view json_text) {
       kernel.node = item.at("node");
       kernel.mflops = item.at("mflops");
       kernel.folded = item.at("folded");
+      kernel.reads = item.value("reads", std::vector<int>());
+      for (const int read : kernel.reads) {
+        if (read >= 0 && read < static_cast<int>(plan.kernels.size())) continue;
+        throw Error(ErrorCode::kParse,
+                    "plan: a kernel reads from kernel " + std::to_string(read) + ", which is not before it");
+      }
       if (kernel.node < -1 || kernel.node >= static_cast<int>(plan.nodes.size())) {
         throw Error(ErrorCode::kParse,
                     "plan: a kernel names node " + std::to_string(kernel.node) + ", which does not exist");

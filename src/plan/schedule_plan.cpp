@@ -1,5 +1,6 @@
 // Exact plans, from the engine's own schedule.
 #include "mmt/plan.h"
+#include "plan/writers.h"
 
 namespace mmt {
 
@@ -10,6 +11,7 @@ ModelPlan plan_from_schedule(const KernelPlan& plan, const SessionDesc& session)
   result.memory_mib = plan.memory_mib;
   result.mflops = plan.mflops;
   result.kernels.reserve(plan.kernels.size());
+  TensorWriters writers;
   for (std::size_t i = 0; i < plan.kernels.size(); ++i) {
     PlanNode node;
     node.module = i < session.kernels.size() ? session.kernels[i].name : "";
@@ -26,6 +28,7 @@ ModelPlan plan_from_schedule(const KernelPlan& plan, const SessionDesc& session)
     kernel.signature = plan.kernels[i].signature;
     kernel.node = static_cast<int>(i);
     kernel.mflops = i < session.kernels.size() ? session.kernels[i].mflops : 0;
+    kernel.reads = writers.add(FlowNumbers::parse(plan.kernels[i].tensors), static_cast<int>(i));
     result.nodes.push_back(std::move(node));
     result.kernels.push_back(std::move(kernel));
   }

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 from small_models import KINDS, measured
 
-from mmt.predict import predict
+from mmt.predict import Prediction, predict
 
 #: Kinds whose composed kernels are not the engine's: how many more copies are composed than the engine makes.
 KNOWN_EXTRA_COPIES = {"gru": 1, "lstm": 1, "conv1d": -1}
+
+
+def edges(prediction: Prediction) -> Counter[tuple[str, str]]:
+    """How often a kernel of one type reads what one of another wrote."""
+    kernels = prediction.kernels
+    return Counter((kernels[read]["type"], kernel["type"]) for kernel in kernels for read in kernel["reads"])
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -35,3 +41,5 @@ def test_scan_meter_predict(name: str, tmp_path: Path) -> None:
     else:
         assert ours["Raster"] - theirs["Raster"] == KNOWN_EXTRA_COPIES.get(name, 0)
         assert different.total() == abs(KNOWN_EXTRA_COPIES.get(name, 0))
+    if not different and edges(exact):
+        assert edges(composed) == edges(exact)

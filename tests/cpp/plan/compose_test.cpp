@@ -185,6 +185,70 @@ TEST(Compose, NeighbouringCopiesMerge) {
               ElementsAre(house.in, house.conv, house.linear_in, house.linear, house.linear_out));
 }
 
+std::vector<std::vector<int>> reads(const ModelPlan& plan) {
+  std::vector<std::vector<int>> result;
+  for (const PlanKernel& kernel : plan.kernels) result.push_back(kernel.reads);
+  return result;
+}
+
+using Reads = std::vector<int>;
+
+TEST(Compose, KernelsKnowWhoWroteWhatTheyRead) {
+  House house;
+  Model model;
+  const int x = model.input();
+  const int y = model.call("conv", {x});
+  model.trace.outputs = {model.call("add", {y, model.call("conv", {model.call("relu", {y})})})};
+  const ModelPlan plan = compose(model.trace, house.table);
+  ASSERT_THAT(keys(plan), ElementsAre(house.in, house.conv, house.relu_c4, house.conv, house.add_c4, house.out));
+  EXPECT_THAT(reads(plan), ElementsAre(Reads{}, Reads{0}, Reads{1}, Reads{2}, Reads{1, 3}, Reads{4}));
+}
+
+TEST(Compose, AFoldedActivationIsWrittenByTheKernelThatCarriesIt) {
+  House house;
+  Model model;
+  const int y = model.call("relu", {model.call("conv", {model.input()})});
+  model.trace.outputs = {model.call("add", {y, model.call("conv", {y})})};
+  const ModelPlan plan = compose(model.trace, house.table);
+  ASSERT_THAT(keys(plan), ElementsAre(house.in, house.conv_relu, house.conv, house.add_c4, house.out));
+  EXPECT_THAT(reads(plan), ElementsAre(Reads{}, Reads{0}, Reads{1}, Reads{1, 2}, Reads{3}));
+}
+
+TEST(Compose, InTheOtherLayoutATensorIsReadFromItsConversion) {
+  House house;
+  Model model;
+  const int x = model.input();
+  const int glue = model.call("relu", {x});
+  model.trace.outputs = {model.call("conv", {x}), glue};
+  const ModelPlan plan = compose(model.trace, house.table);
+  ASSERT_THAT(keys(plan), ElementsAre(house.relu, house.in, house.conv, house.out));
+  EXPECT_THAT(reads(plan), ElementsAre(Reads{}, Reads{}, Reads{1}, Reads{2}));
+}
+
+TEST(Compose, WhatWouldHaveReadADroppedCopyReadsWhatTheCopyReads) {
+  House house;
+  Model model;
+  const int flat = model.call("flatten", {model.call("conv", {model.input()})}, {1, 128});
+  model.trace.outputs = {model.call("linear", {flat}, {1, 10})};
+  const ModelPlan plan = compose(model.trace, house.table);
+  ASSERT_THAT(keys(plan), ElementsAre(house.in, house.conv, house.linear_in, house.linear, house.linear_out));
+  EXPECT_THAT(reads(plan), ElementsAre(Reads{}, Reads{0}, Reads{1}, Reads{2}, Reads{3}));
+}
+
+TEST(Compose, InsideAnOperatorTheSessionsOwnTensorsTell) {
+  House house;
+  Model model;
+  const auto row = std::make_shared<OperatorRow>(*house.table.find_operator("grouped"));
+  // Input 0, output 1; the stub's 2; two slices, two groups, joined.
+  row->contexts[0].tensors = {"0>2", "2>3", "3>4", "2>5", "5>6", "4,6>1"};
+  house.table.add_operator("apart", row->contexts);
+  model.trace.outputs = {model.call("apart", {model.call("conv", {model.input()})})};
+  const ModelPlan plan = compose(model.trace, house.table);
+  ASSERT_THAT(keys(plan),
+              ElementsAre(house.in, house.conv, house.slice, house.deconv, house.slice, house.deconv, house.join));
+  EXPECT_THAT(reads(plan), ElementsAre(Reads{}, Reads{0}, Reads{1}, Reads{2}, Reads{1}, Reads{4}, Reads{3, 5}));
+}
+
 TEST(Compose, WhatTheTableLacksIsNamedAndGetsAKernelOfItsOwn) {
   House house;
   Model model;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "plan/flow_numbers.h"
 #include "plan/memory_flow.h"
 #include "plan/memory_pool.h"
 #include "support/fake_table.h"
@@ -117,12 +118,12 @@ TEST(KernelText, DamagedTextsAreReadAsFarAsTheyGo) {
   const std::string text = "Raster [1,3,8";  // The table's text ends here, whatever lies behind it in memory.
   EXPECT_THAT(KernelText::parse("Raster", "", text, 0).inputs.at(0).extents, ElementsAre(1, 3, 8));
   EXPECT_THAT(KernelText::parse("Raster", "", "Raster [", 0).inputs.at(0).extents, IsEmpty());
-  const auto numbers = memory::FlowNumbers::parse("0 4=1 -1>5 6");
+  const auto numbers = FlowNumbers::parse("0 4=1 -1>5 6");
   EXPECT_THAT(numbers.reads, ElementsAre(0, 4, -1));
   EXPECT_THAT(numbers.copied_from, ElementsAre(-1, 1, -1));
   EXPECT_THAT(numbers.writes, ElementsAre(5, 6));
   for (const char* damaged : {"", ">", "3=", "99999999999999999999>1", "=,>>-"}) {
-    const auto some = memory::FlowNumbers::parse(damaged);
+    const auto some = FlowNumbers::parse(damaged);
     EXPECT_EQ(some.reads.size(), some.copied_from.size());
   }
 }
