@@ -17,12 +17,13 @@ struct KernelCost {
   double se_us = 0;  ///< Standard error from the table's own noise.
   double hot_us = 0, cold_us = 0;
   double memory_us = 0;    ///< What it takes longer where the memory that it is the first to use is cold.
+  double return_us = 0;    ///< Part of `us`: reading tensors again that were last used long before.
   bool estimated = false;  ///< No row in the table.
 };
 
 /// Sums that stay the same when plans are put together: what a search space adds up per choice.
 struct PlanSums {
-  double hot_us = 0;  ///< Σ hot.
+  double hot_us = 0;  ///< Σ hot, and of reading tensors again that were last used long before.
   /// Σ of what is cold inside a model too: of kernels, their overhead, the memory that they are the first to use, and
   /// the run's.
   double cold_extra_us = 0;
@@ -49,7 +50,7 @@ struct CostModel {
   double run_overhead_us = 0, kernel_overhead_us = 0;  ///< Hot.
   /// What a cold run and a cold kernel add to these; part of PlanSums::cold_extra_us.
   double cold_run_extra_us = 0, cold_kernel_extra_us = 0;
-  double cold_us_per_byte = 0;  ///< Of writing to memory that has left the caches.
+  double cold_us_per_byte = 0;  ///< Of memory that has left the caches.
   ColdCurve cold;               ///< Of the table's chains of operators.
   int threads = 1;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
@@ -67,20 +68,13 @@ struct CostModel {
   /// What a kernel adds to a run of a model where nothing stays in the caches, in microseconds, its overhead included;
   /// a run pays λ of it. `hot_us`, `cold_us`: of its row.
   double cold_extra_us(double hot_us, double cold_us) const;
+  /// What writing to so many bytes takes beyond hot where they have left the caches, in microseconds.
+  double writing_us(double bytes) const;
+  /// What reading a tensor again takes beyond hot, in microseconds, after the run touched `since_bytes` in `since_us`.
+  double return_us(double tensor_bytes, double since_bytes, double since_us) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;
-};
-
-/// Follows the activations' memory over a run's kernels. Tensors use the same memory one after another, so only what a
-/// kernel reaches beyond those before it was last touched in the run before.
-class TouchedMemory {
- public:
-  /// Bytes of the next kernel's outputs that it is the first to use.
-  std::int64_t first_use(const KernelSignature& kernel);
-
- private:
-  std::int64_t reach_ = 0;
 };
 
 /// Predicts `plan` from `table`. Deterministic; touches only the rows that the plan names.

@@ -67,6 +67,8 @@ nb::list kernel_rows(const Result& result) {
     row["hot_us"] = cost.hot_us;
     row["cold_us"] = cost.cold_us;
     row["se_us"] = cost.se_us;
+    row["return_us"] = cost.return_us;
+    row["reads"] = kernel.reads;
     row["estimated"] = cost.estimated;
     row["weight_bytes"] = kernel.signature.weight_bytes;
     row["input_bytes"] = kernel.signature.input_bytes;

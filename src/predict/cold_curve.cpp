@@ -9,9 +9,9 @@ namespace mmt {
 namespace {
 
 // What is usual, and how far devices lie apart: natural logarithms, except for the steepness.
-constexpr double kUsualOthers = 2500, kOthersSpread = 0.3;  // Bytes per microsecond: 2.5 GB/s.
-constexpr double kUsualScale = 0.9, kScaleSpread = 0.12;    // Of the largest cache.
-constexpr double kUsualSteepness = 2, kSteepnessSpread = 0.5;
+constexpr double kUsualOthers = 2500, kOthersSpread = 0.1;  // Bytes per microsecond: 2.5 GB/s.
+constexpr double kUsualScale = 0.75, kScaleSpread = 0.25;   // Of the largest cache.
+constexpr double kUsualSteepness = 2, kSteepnessSpread = 0.1;
 constexpr double kFlattest = 1, kSteepest = 6;
 // A point's λ has this error where it rests on so much cold time. More time than the second makes it no surer, since
 // other operators would have told something else.

@@ -15,6 +15,9 @@ constexpr double kFreshOutputs = 0.15;
 // What a byte of cold memory costs a kernel that writes to it, against one that reads weights from it: nothing waits
 // for what is written.
 constexpr double kCostOfWriting = 0.5;
+// What a byte of a tensor costs that is read again after it has left the caches, against one of weights: additions and
+// copies wait for it, and have nothing to compute meanwhile.
+constexpr double kCostOfReturning = 3;
 
 /// kept_weight_bytes(), remembered for kernels that come again and again.
 double weight_bytes(const KernelSignature& kernel, int threads) {
@@ -44,20 +47,13 @@ ColdCurve cold_curve_of(const ConfigRow& config) {
 }
 }  // namespace
 
-std::int64_t TouchedMemory::first_use(const KernelSignature& kernel) {
-  const std::int64_t used = kernel.input_bytes + kernel.output_bytes;
-  const std::int64_t before = reach_;
-  reach_ = std::max(reach_, used);
-  return std::min(kernel.output_bytes, reach_ - before);
-}
-
 CostModel CostModel::from(const ConfigRow& config) {
   CostModel model;
   model.run_overhead_us = config.run_overhead_us;
   model.kernel_overhead_us = config.kernel_overhead_us;
   model.cold_run_extra_us = std::max(0.0, config.cold_run_overhead_us - config.run_overhead_us);
   model.cold_kernel_extra_us = std::max(0.0, config.cold_kernel_overhead_us - config.kernel_overhead_us);
-  model.cold_us_per_byte = kCostOfWriting * config.cold_us_per_mib / (1024 * 1024);
+  model.cold_us_per_byte = config.cold_us_per_mib / (1024 * 1024);
   model.threads = std::max(config.run.config.threads, 1);
   model.cold = cold_curve_of(config);
   return model;
@@ -73,6 +69,13 @@ double CostModel::cold_share(const PlanSums& sums) const {
 
 double CostModel::cold_extra_us(double hot_us, double cold_us) const {
   return std::max(0.0, cold_us - hot_us) + cold_kernel_extra_us;
+}
+
+double CostModel::writing_us(double bytes) const { return kCostOfWriting * cold_us_per_byte * bytes; }
+
+double CostModel::return_us(double tensor_bytes, double since_bytes, double since_us) const {
+  return kCostOfReturning * cold_us_per_byte * tensor_bytes *
+         cold.share(since_bytes + cold.others_bytes_per_us * since_us);
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {

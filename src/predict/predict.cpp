@@ -1,9 +1,11 @@
 #include "mmt/predict.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "mmt/profile.h"
+#include "predict/activations.h"
 #include "predict/estimate.h"
 
 namespace mmt {
@@ -13,6 +15,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   Prediction prediction;
   std::set<std::string> flags;
   TouchedMemory memory;
+  TensorAges ages;
   prediction.kernels.reserve(plan.kernels.size());
   prediction.node_us.assign(plan.nodes.size(), 0.0);
   const auto extra_us = [&](const KernelCost& cost) {
@@ -33,9 +36,17 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
       cost.estimated = true;
       flags.insert("estimated");
     }
-    cost.memory_us = model.cold_us_per_byte * static_cast<double>(memory.first_use(kernel.signature));
-    prediction.sums.footprint_bytes += model.footprint_bytes(kernel.signature);
-    prediction.sums.hot_us += cost.hot_us;
+    cost.memory_us = model.writing_us(static_cast<double>(memory.first_use(kernel.signature)));
+    for (const int read : kernel.reads) {
+      const KernelSignature& writer = plan.kernels[static_cast<std::size_t>(read)].signature;
+      const auto bytes = static_cast<double>(std::min(writer.output_bytes, kernel.signature.input_bytes));
+      const TensorAges::Passed since = ages.since(read);
+      cost.return_us += model.return_us(bytes, since.bytes, since.us);
+    }
+    const double footprint_bytes = model.footprint_bytes(kernel.signature);
+    ages.add(kernel.reads, footprint_bytes, cost.hot_us + model.kernel_overhead_us);
+    prediction.sums.footprint_bytes += footprint_bytes;
+    prediction.sums.hot_us += cost.hot_us + cost.return_us;
     prediction.sums.cold_extra_us += extra_us(cost);
     prediction.sums.kernels += 1;
     prediction.sums.variance_us2 += cost.se_us * cost.se_us;
@@ -46,7 +57,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.cold_share = model.cold_share(prediction.sums);
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    cost.us = cost.hot_us + prediction.cold_share * extra_us(cost) + model.kernel_overhead_us;
+    cost.us = cost.hot_us + cost.return_us + prediction.cold_share * extra_us(cost) + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;

@@ -91,41 +91,6 @@ TEST(CostModel, AColdKernelAddsWhatItsColdRunTakesBeyondItsHotOne) {
   EXPECT_EQ(model.cold_extra_us(100, 130), 30.5);
 }
 
-KernelSignature moving(std::int64_t input_bytes, std::int64_t output_bytes) {
-  KernelSignature kernel;
-  kernel.input_bytes = input_bytes;
-  kernel.output_bytes = output_bytes;
-  return kernel;
-}
-
-TEST(TouchedMemory, OnlyWhatReachesBeyondWhatWasUsedBeforeIsUsedFirst) {
-  TouchedMemory memory;
-  EXPECT_EQ(memory.first_use(moving(100, 50)), 50) << "not the input, which was just written";
-  EXPECT_EQ(memory.first_use(moving(50, 100)), 0) << "the memory of the input before";
-  EXPECT_EQ(memory.first_use(moving(100, 200)), 150);
-  EXPECT_EQ(memory.first_use(moving(200, 100)), 0);
-  EXPECT_EQ(memory.first_use(moving(0, 0)), 0);
-  EXPECT_EQ(memory.first_use(moving(1000, 10)), 10);
-}
-
-TEST(TouchedMemory, AllInAllNoMoreThanTheLargestKernelMoves) {
-  std::mt19937_64 random(3);
-  for (int trial = 0; trial < 100; ++trial) {
-    TouchedMemory memory;
-    std::int64_t sum = 0, largest = 0;
-    for (int k = 0; k < 20; ++k) {
-      const KernelSignature kernel =
-          moving(static_cast<std::int64_t>(random() % 1000), static_cast<std::int64_t>(random() % 1000));
-      const std::int64_t first = memory.first_use(kernel);
-      EXPECT_GE(first, 0);
-      EXPECT_LE(first, kernel.output_bytes);
-      sum += first;
-      largest = std::max(largest, kernel.input_bytes + kernel.output_bytes);
-    }
-    EXPECT_LE(sum, largest);
-  }
-}
-
 TEST(Predict, MemoryThatAKernelIsTheFirstToUseIsAsColdAsWeights) {
   FakeTable table = table_with_overheads();
   const std::string key = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);
@@ -141,6 +106,31 @@ TEST(Predict, MemoryThatAKernelIsTheFirstToUseIsAsColdAsWeights) {
   double sum = with.run_overhead_us;
   for (const KernelCost& cost : with.kernels) sum += cost.us;
   EXPECT_NEAR(sum, with.latency_us, 1e-9);
+}
+
+TEST(Predict, ATensorThatIsReadAgainLongAfterItWasWrittenIsCold) {
+  FakeTable table = table_with_overheads();
+  const std::string key = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);
+  ModelPlan plan = plan_of(table, {key, key, key, key}, 30 << 20);
+  for (PlanKernel& kernel : plan.kernels) kernel.signature.input_bytes = kernel.signature.output_bytes = 1 << 20;
+  table.config_.cold_us_per_mib = 40;
+  for (std::size_t k = 1; k < 4; ++k) plan.kernels[k].reads = {static_cast<int>(k) - 1};
+  const Prediction straight = predict(plan, table);
+  for (const KernelCost& cost : straight.kernels) EXPECT_EQ(cost.return_us, 0) << "what was just written";
+  plan.kernels[3].reads = {0, 2};
+  const Prediction skipping = predict(plan, table);
+  EXPECT_NEAR(skipping.kernels[3].return_us, 3 * 40 * CostModel::from(table.config_).cold.share(30 << 20), 2)
+      << "one MiB, last read 30 before";
+  EXPECT_NEAR(skipping.latency_us - straight.latency_us, skipping.kernels[3].return_us, 1e-3);
+  plan.kernels[1].reads = {};
+  plan.kernels[3].reads = {0, 1, 2};
+  const Prediction twice = predict(plan, table);
+  EXPECT_NEAR(twice.kernels[3].return_us, 3 * 40, 2) << "60 MiB after it was written";
+  plan.kernels[2].reads = {0, 1};
+  EXPECT_EQ(predict(plan, table).kernels[3].return_us, 0) << "just read";
+  double sum = twice.run_overhead_us;
+  for (const KernelCost& cost : twice.kernels) sum += cost.us;
+  EXPECT_NEAR(sum, twice.latency_us, 1e-9);
 }
 
 TEST(Predict, WhatTakesLongerIsColder) {
@@ -181,17 +171,27 @@ TEST(ColdCurve, RisesFromNothingToAll) {
   EXPECT_EQ(ColdCurve{}.share(1e12), 0);
 }
 
-TEST(ColdCurve, ChainsGiveBackTheCurveThatMadeThem) {
-  constexpr double kCache = 32 << 20;
-  for (const ColdCurve& made : {ColdCurve{1800, 2.6e7, 1.6}, ColdCurve{2500, 3e7, 2}, ColdCurve{3500, 3.5e7, 2.5},
-                                ColdCurve{1500, 2.7e7, 2.6}, ColdCurve{2500, 3.4e7, 3}}) {
-    const CacheCurve chains = chains_of(made, 5000);
-    const ColdCurve fitted = ColdCurve::fit(chains, kCache);
-    for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
-      const double made_share = made.share(chains.bytes[i] + made.others_bytes_per_us * chains.loop_us[i]);
-      EXPECT_NEAR(fitted.share(chains.bytes[i] + fitted.others_bytes_per_us * chains.loop_us[i]), made_share, 0.06);
-    }
-    EXPECT_NEAR(std::log(fitted.others_bytes_per_us / made.others_bytes_per_us), 0, 0.3) << made.scale_bytes;
+/// How far λ of the curve that is fitted to chains lies from that of the one that made them, at worst.
+double largest_miss(const ColdCurve& made) {
+  const CacheCurve chains = chains_of(made, 5000);
+  const ColdCurve fitted = ColdCurve::fit(chains, 32 << 20);
+  double largest = 0;
+  for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
+    const double made_share = made.share(chains.bytes[i] + made.others_bytes_per_us * chains.loop_us[i]);
+    const double share = fitted.share(chains.bytes[i] + fitted.others_bytes_per_us * chains.loop_us[i]);
+    largest = std::max(largest, std::abs(share - made_share));
+  }
+  return largest;
+}
+
+TEST(ColdCurve, ChainsGiveBackTheScaleThatMadeThem) {
+  for (const double scale : {1.2e7, 1.8e7, 2.5e7, 3.5e7, 5e7}) EXPECT_LT(largest_miss({2500, scale, 2}), 0.02) << scale;
+}
+
+TEST(ColdCurve, OtherTrafficAndSteepnessAreMetAsFarAsTheScaleCan) {
+  for (const ColdCurve& made : {ColdCurve{1800, 2.6e7, 1.6}, ColdCurve{3500, 3.5e7, 2.5}, ColdCurve{1500, 2.7e7, 2.6},
+                                ColdCurve{2500, 3.4e7, 3}}) {
+    EXPECT_LT(largest_miss(made), 0.1) << made.scale_bytes;
   }
 }
 
