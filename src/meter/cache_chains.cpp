@@ -20,6 +20,8 @@ constexpr double kLargestPart = 0.34;
 /// operators and whole models agree best on how cold weights are after so many bytes; with 1, loops of operators that
 /// are mostly activations told less cold ones than models show.
 constexpr double kActivations = 0.7;
+// A model takes longer for its bytes than a chain does, so that chains of fewer bytes and more time tell of it too.
+constexpr double kNearest = 0.3, kFarthest = 1.6;
 constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
 
 }  // namespace
@@ -60,6 +62,14 @@ CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_
   }
   add(1, 0);
   add(2, 0);
+}
+
+void CacheChains::keep_near(double least, double most) {
+  const auto is_far = [&](const Point& point) {
+    return point.bytes < kNearest * least || point.bytes > kFarthest * most;
+  };
+  if (std::all_of(points_.begin(), points_.end(), is_far)) return;
+  std::erase_if(points_, is_far);
 }
 
 ChainRequest CacheChains::request() const { return {kTimes, points_[static_cast<std::size_t>(point_)].repeats}; }

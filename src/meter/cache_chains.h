@@ -36,6 +36,9 @@ class CacheChains {
   /// the second to fourth time was up to 0.15 above that of the sixth to eighth.
   static constexpr int kTimes = 7, kSettling = 4;
 
+  /// Keeps the points that tell most of models that touch `least` to `most` bytes, where there are any.
+  void keep_near(double least, double most);
+
   /// The next point's chain: random models that together touch its bytes; empty where those there are do not suffice.
   /// `bytes`: what one run of each model touches, 0 for models that cannot be run.
   std::vector<int> next(std::span<const std::int64_t> bytes);

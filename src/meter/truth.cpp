@@ -54,6 +54,7 @@ class TruthRun {
   TruthReport run() {
     start_ = clock_.now();
     for (std::size_t i = 0; i < items_.size(); ++i) open(i);
+    chain_like_models();
     for (int round = 0; round < options_.rounds && !stopped(); ++round) visit_all(round);
     TruthReport report;
     summarize_all(report);
@@ -124,12 +125,12 @@ class TruthRun {
     const auto companions = order.begin() + static_cast<std::ptrdiff_t>(models_);
     std::shuffle(order.begin(), companions, random_);
     std::shuffle(companions, order.end(), random_);
-    for (auto next = order.begin(); next != order.end(); ++next) {
+    for (std::size_t i = 0; i < order.size(); ++i) {
       if (stopped()) return;
-      if (next == companions) remind({companions, order.end()});
-      if (subjects_[*next].session != nullptr) guarded(*next, [&] { visit(*next, round); });
+      if (i == models_) remind({companions, order.end()});
+      if (subjects_[order[i]].session != nullptr) guarded(order[i], [&] { visit(order[i], round); });
+      if (i < models_) run_chains(round, i);
     }
-    run_chains(round);
     report(round + 1);
   }
 
@@ -154,10 +155,24 @@ class TruthRun {
     if ((index >= models_ || options_.profile) && engine_.facts().per_kernel) visit_kernels(index, round);
   }
 
-  void run_chains(int round) {
+  /// Chains are to tell how cold these models are.
+  void chain_like_models() {
+    std::vector<double> bytes;
+    for (std::size_t i = 0; i < models_; ++i) {
+      if (subjects_[i].session != nullptr) bytes.push_back(static_cast<double>(subjects_[i].bytes_touched));
+    }
+    if (bytes.empty()) return;
+    const auto [least, most] = std::minmax_element(bytes.begin(), bytes.end());
+    chains_.keep_near(*least, *most);
+  }
+
+  /// This model's part of a round's chains: they run among the models, so that both see the same traffic of others.
+  void run_chains(int round, std::size_t model) {
     if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr int kChainsPerRound = 7;
-    for (int i = 0; i < kChainsPerRound && can_chain_ && !stopped(); ++i) {
+    constexpr std::size_t kLeastPerRound = 7;
+    const std::size_t per_round = std::max(kLeastPerRound, models_ / 2);
+    const std::size_t chains = (model + 1) * per_round / models_ - model * per_round / models_;
+    for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
       std::vector<std::int64_t> bytes;
       for (std::size_t c = models_; c < items_.size(); ++c) {
         bytes.push_back(subjects_[c].session != nullptr ? subjects_[c].bytes_touched : 0);

@@ -77,6 +77,20 @@ TEST(CacheChains, NoModelIsMostOfAChain) {
   EXPECT_EQ(chain.size(), 4u);
 }
 
+TEST(CacheChains, ForModelsOfKnownSizeOnlyPointsNearThemAreRun) {
+  const std::vector<std::int64_t> bytes(400, 256 << 10);
+  CacheChains chains(kCache, 1);
+  chains.keep_near(kCache / 8.0, kCache / 5.0);
+  std::set<double> targets;
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_FALSE(chains.next(bytes).empty());
+    targets.insert(target_of(chains));
+  }
+  EXPECT_EQ(targets, (std::set<double>{kCache / 16.0, kCache / 8.0, kCache / 4.0}));
+  chains.keep_near(100.0 * kCache, 200.0 * kCache);
+  EXPECT_FALSE(chains.next(bytes).empty()) << "where no point is near, all stay";
+}
+
 TEST(CacheChains, TheCurveIsTheShareOfTheColdExtra) {
   // Kernel 0: hot 10, cold 30; kernel 1: hot 100, cold 140. A chain at point p costs p / 4 of the difference.
   CacheChains chains(kCache, 1);
