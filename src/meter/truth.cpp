@@ -169,9 +169,8 @@ class TruthRun {
   /// This model's part of a round's chains: they run among the models, so that both see the same traffic of others.
   void run_chains(int round, std::size_t model) {
     if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr std::size_t kLeastPerRound = 7;
-    const std::size_t per_round = std::max(kLeastPerRound, models_ / 2);
-    const std::size_t chains = (model + 1) * per_round / models_ - model * per_round / models_;
+    constexpr std::size_t kChainsPerRound = 7;
+    const std::size_t chains = (model + 1) * kChainsPerRound / models_ - model * kChainsPerRound / models_;
     for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
       std::vector<std::int64_t> bytes;
       for (std::size_t c = models_; c < items_.size(); ++c) {
