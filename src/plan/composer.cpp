@@ -60,8 +60,9 @@ void Composer::keep_kernels() {
     PlanKernel& kernel = plan_.kernels[i];
     std::vector<int> reads;
     for (const int read : kernel.reads) {
-      const std::vector<int>& written = places[static_cast<std::size_t>(read)];
-      reads.insert(reads.end(), written.begin(), written.end());
+      for (const int written : places[static_cast<std::size_t>(read)]) {
+        if (std::find(reads.begin(), reads.end(), written) == reads.end()) reads.push_back(written);
+      }
     }
     if (dropped_[i]) {
       places[i] = std::move(reads);

@@ -23,9 +23,13 @@ Seed = Annotated[int, typer.Option("--seed", help="Of the sample.")]
 Rounds = Annotated[int, typer.Option("--rounds", help="Visits of each model.")]
 
 
+def required_inputs(texts: list[str] | None) -> list[str]:
+    """What --input says. Raises typer.BadParameter where it is not given."""
+    if not texts:
+        raise typer.BadParameter("--input is needed, for example --input 1,3,224,224")
+    return texts
+
+
 def required_shapes(texts: list[str] | None) -> list[list[int]]:
     """The shapes of --input. Raises typer.BadParameter where there are none."""
-    shapes = output.parse_shapes(texts or [])
-    if not shapes:
-        raise typer.BadParameter("--input is needed, for example --input 1,3,224,224")
-    return shapes
+    return output.parse_shapes(required_inputs(texts))

@@ -36,8 +36,7 @@ def scan_command(
 
     if not models and space is None:
         raise typer.BadParameter("name a model, such as models.py:resnet18, or a search space with --space")
-    if not input_shape:
-        raise typer.BadParameter("--input is needed, for example --input 1,3,224,224")
+    input_shape = options.required_inputs(input_shape)
     report = ScanReport([], 0, 0)
     with output.progress_steps() as step:
         count = len(models or []) + (sample if space is not None else 0)
