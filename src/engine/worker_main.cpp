@@ -14,6 +14,10 @@
 #include "mmt/error.h"
 #include "mmt/worker.h"
 
+#ifdef __GLIBC__  // Known from the headers before.
+#include <malloc.h>
+#endif
+
 namespace mmt {
 namespace {
 
@@ -152,9 +156,22 @@ int serve_all(int in_fd, int out_fd, const EngineFactory& factory) {
   return 0;
 }
 
+/// Large weights of every session get fresh memory of the system, as in a process that opens one model. Left alone,
+/// glibc puts those of later sessions where earlier ones were freed, and kernels whose weights are large against the
+/// TLB take 10 to 50 % longer there (a Winograd convolution with 16 MB of weights: 1.6 to 2.0 ms instead of 1.2
+/// to 1.5).
+void keep_large_pieces_apart() {
+#ifdef __GLIBC__
+  constexpr int kLargeBytes = 4 << 20, kKeptBytes = 64 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+#endif
+}
+
 }  // namespace
 
 int worker_main(int in_fd, int out_fd, const EngineFactory& factory) {
+  keep_large_pieces_apart();
   // Control-C reaches the whole process group; what it means is the parent's decision.
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGPIPE, SIG_IGN);  // A parent that is gone is noticed when an answer cannot be written.
