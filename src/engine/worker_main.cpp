@@ -158,8 +158,7 @@ int serve_all(int in_fd, int out_fd, const EngineFactory& factory) {
 
 /// Large weights of every session get fresh memory of the system, as in a process that opens one model. Left alone,
 /// glibc puts those of later sessions where earlier ones were freed, and kernels whose weights are large against the
-/// TLB take 10 to 50 % longer there (a Winograd convolution with 16 MB of weights: 1.6 to 2.0 ms instead of 1.2
-/// to 1.5).
+/// TLB take longer there (a Winograd convolution with 16 MB of weights: 1.4 to 2.1 ms instead of 0.9 to 1.5).
 void keep_large_pieces_apart() {
 #ifdef __GLIBC__
   constexpr int kLargeBytes = 4 << 20, kKeptBytes = 64 << 20;
