@@ -46,7 +46,6 @@ def run_set(one: ModelSet, most: int, rounds: int, seed: int) -> dict[str, Any]:
         one.inputs,
         dtype=one.dtype,
         rounds=rounds,
-        runs=5,
         split=False,
         with_ops=not one.aged,
         seed=seed,

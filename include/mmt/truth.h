@@ -12,15 +12,15 @@
 namespace mmt {
 
 struct TruthOptions {
-  int rounds = 24;    ///< Visits of each model.
-  int runs = 8;       ///< Timed back-to-back runs per visit.
-  int warm_runs = 5;  ///< Runs before them that are not counted: a model needs some until its data lies where it stays.
+  int rounds = 48;    ///< Visits of each model.
+  int runs = 2;       ///< Timed back-to-back runs per visit: those of one visit resemble each other, visits tell more.
+  int warm_runs = 3;  ///< Runs before them that are not counted: a model needs some until its data lies where it stays.
   std::uint64_t seed = 1;
   double max_steal = 0.02;  ///< A visit with more is made again, at most `max_retries` times.
   int max_retries = 3;
   bool profile = false;             ///< Also the times of each kernel inside the model.
   std::int64_t displace_bytes = 0;  ///< RunRequest::displace_bytes of companions' runs.
-  std::int64_t cache_bytes = 0;     ///< As in MeterOptions: chains of companions after each round.
+  std::int64_t cache_bytes = 0;     ///< As in MeterOptions: chains of companions, run among the models.
 };
 
 /// One model's truth. The halves (even and odd rounds, on one drift scale) tell the noise floor.
@@ -45,7 +45,7 @@ struct TruthReport {
   std::vector<Truth> models;
   std::vector<FreshKernel> kernels;  ///< One per signature.
   CacheCurve cache;                  ///< What chains of the companions told; empty where there were none.
-  std::vector<double> round_factor;  ///< Drift: speed of each round, median 1.
+  std::vector<double> turn_factor;   ///< Drift: speed of each turn of models and companions, median 1.
 };
 
 /// Measures `models` in rounds of random order on fresh input. Every model keeps its own session open meanwhile.

@@ -33,6 +33,10 @@ std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::v
 // them, it runs as often as the meter lets it run, its cold run included.
 constexpr int kCompanionRuns = 3, kCompanionWarmRuns = 1 + kSettlingRuns;
 
+// Models and companions take turns: neighbours on the machine come and go within a second, and what they cost both
+// should be the same.
+constexpr std::chrono::milliseconds kTurn{150};
+
 double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
 class TruthRun {
@@ -125,34 +129,58 @@ class TruthRun {
     const auto companions = order.begin() + static_cast<std::ptrdiff_t>(models_);
     std::shuffle(order.begin(), companions, random_);
     std::shuffle(companions, order.end(), random_);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      if (stopped()) return;
-      if (i == models_) remind({companions, order.end()});
-      if (subjects_[order[i]].session != nullptr) guarded(order[i], [&] { visit(order[i], round); });
-      if (i < models_) run_chains(round, i);
+    const std::size_t all_companions = items_.size() - models_;
+    for (std::size_t model = 0, companion = 0; model < models_ && !stopped();) {
+      begin_turn(round);
+      const std::chrono::nanoseconds start = clock_.now();
+      do {
+        visit(order[model], round);
+        run_chains(round, model++);
+      } while (model < models_ && !stopped() && clock_.now() - start < kTurn);
+      const std::size_t end = all_companions * model / models_;
+      visit_companions(std::span(order).subspan(models_), companion, end, round);
+      companion = end;
     }
     report(round + 1);
   }
 
+  void begin_turn(int round) {
+    column_ = static_cast<int>(round_of_column_.size());
+    round_of_column_.push_back(round);
+  }
+
+  /// Visits those at `first` to `end` of `companions`, after reminders.
+  void visit_companions(std::span<const std::size_t> companions, std::size_t first, std::size_t end, int round) {
+    if (first == end || stopped()) return;
+    if (engine_.facts().per_kernel) remind(companions, first, end);
+    for (std::size_t i = first; i < end && !stopped(); ++i) visit(companions[i], round);
+  }
+
   /// Runs the companions once, uncounted, before their visits in the same order, so that each was run last when the
   /// others were, as in the meter. With gigabytes of whole models in between page tables would be cold as well, which
-  /// no model finds that reads its weights once a run.
-  void remind(std::span<const std::size_t> companions) {
-    if (!engine_.facts().per_kernel) return;
+  /// no model finds that reads its weights once a run. A few do not push each other out by themselves: those that
+  /// follow are run too, until nothing can be left in the cache.
+  void remind(std::span<const std::size_t> companions, std::size_t first, std::size_t end) {
+    constexpr std::int64_t kCaches = 4;
     std::int64_t bytes = 0;
     const auto run = [&](std::size_t index) {
       if (subjects_[index].session == nullptr) return;
       guarded(index, [&] { subjects_[index].session->run({1, false, displace_bytes(index)}); });
       bytes += subjects_[index].bytes_touched;
     };
-    for (const std::size_t index : companions) run(index);
-    // Those of small models do not fill the cache by themselves.
-    for (std::size_t model = 0; model < models_ && bytes < options_.cache_bytes; ++model) run(model);
+    const auto is_enough = [&] { return bytes >= kCaches * options_.cache_bytes; };
+    for (std::size_t i = first; i < end; ++i) run(companions[i]);
+    for (std::size_t i = end; i < first + companions.size() && !is_enough(); ++i)
+      run(companions[i % companions.size()]);
+    for (std::size_t model = 0; model < models_ && !is_enough(); ++model) run(model);
   }
 
   void visit(std::size_t index, int round) {
-    if (index < models_) visit_whole(index, round);
-    if ((index >= models_ || options_.profile) && engine_.facts().per_kernel) visit_kernels(index, round);
+    if (subjects_[index].session == nullptr) return;
+    guarded(index, [&] {
+      if (index < models_) visit_whole(index);
+      if ((index >= models_ || options_.profile) && engine_.facts().per_kernel) visit_kernels(index, round);
+    });
   }
 
   /// Chains are to tell how cold these models are.
@@ -169,7 +197,7 @@ class TruthRun {
   /// This model's part of a round's chains: they run among the models, so that both see the same traffic of others.
   void run_chains(int round, std::size_t model) {
     if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr std::size_t kChainsPerRound = 7;
+    constexpr std::size_t kChainsPerRound = 4;
     const std::size_t chains = (model + 1) * kChainsPerRound / models_ - model * kChainsPerRound / models_;
     for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
       std::vector<std::int64_t> bytes;
@@ -188,7 +216,7 @@ class TruthRun {
       can_chain_ = samples.has_value();
       if (!samples) continue;
       engine_us_ += samples->timed_us;
-      chains_.add_chain(*samples, plans, round, round, [&](std::size_t link, std::size_t kernel) {
+      chains_.add_chain(*samples, plans, column_, round, [&](std::size_t link, std::size_t kernel) {
         const auto next = static_cast<int>(numbers_.size());
         return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
       });
@@ -204,11 +232,11 @@ class TruthRun {
     }
   }
 
-  void visit_whole(std::size_t index, int round) {
+  void visit_whole(std::size_t index) {
     const RunSamples samples = undisturbed(*subjects_[index].session, {options_.warm_runs + options_.runs, false});
     const std::span<const double> warm(samples.run_us.data() + options_.warm_runs,
                                        samples.run_us.size() - static_cast<std::size_t>(options_.warm_runs));
-    cells_.push_back({static_cast<int>(index), round, median(warm)});
+    cells_.push_back({static_cast<int>(index), column_, median(warm)});
   }
 
   void visit_kernels(std::size_t index, int round) {
@@ -221,21 +249,22 @@ class TruthRun {
     for (std::size_t k = 0; k < kernels; ++k) {
       for (int run = 0; run < runs; ++run) {
         const auto row = static_cast<std::size_t>(run + warm_runs);
-        subject.hot[k].push_back({samples.kernel_us[row * kernels + k], round, round});
+        subject.hot[k].push_back({samples.kernel_us[row * kernels + k], column_, round});
       }
-      subject.cold[k].push_back({samples.kernel_us[k], round, round});
+      subject.cold[k].push_back({samples.kernel_us[k], column_, round});
     }
     if (index >= models_) {
       const std::span<const double> warm(samples.run_us.data() + warm_runs, static_cast<std::size_t>(runs));
-      cells_.push_back({static_cast<int>(index), round, median(warm)});
+      cells_.push_back({static_cast<int>(index), column_, median(warm)});
     }
   }
 
   void summarize_all(TruthReport& report) {
     if (cells_.empty()) return;
-    const TwoWayFit fit = two_way_fit(cells_, static_cast<int>(items_.size()), options_.rounds);
+    const TwoWayFit fit =
+        two_way_fit(cells_, static_cast<int>(items_.size()), static_cast<int>(round_of_column_.size()));
     for (std::size_t i = 0; i < models_; ++i) summarize_one(static_cast<int>(i), fit);
-    report.round_factor = fit.column_factor;
+    report.turn_factor = fit.column_factor;
     std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> kernels;  // key -> cold, hot
     for (std::size_t i = models_; i < items_.size(); ++i) {
       const Subject& subject = subjects_[i];
@@ -266,7 +295,7 @@ class TruthRun {
       if (cell.row != index) continue;
       const double us = cell.value / fit.column_factor[static_cast<std::size_t>(cell.column)];
       all.push_back(us);
-      (cell.column % 2 == 0 ? even : odd).push_back(us);
+      (round_of_column_[static_cast<std::size_t>(cell.column)] % 2 == 0 ? even : odd).push_back(us);
     }
     Truth& truth = truths_[static_cast<std::size_t>(index)];
     if (all.empty()) {
@@ -307,7 +336,9 @@ class TruthRun {
   const StopHook& stop_;
   std::vector<Subject> subjects_;
   std::vector<Truth> truths_;
-  std::vector<Cell> cells_;
+  std::vector<Cell> cells_;           ///< Of items and turns.
+  std::vector<int> round_of_column_;  ///< A column of the drift fit is a turn.
+  int column_ = 0;
   std::mt19937_64 random_;
   metering::CacheChains chains_;
   std::map<std::string, int> numbers_;  ///< Of kernels in chains.

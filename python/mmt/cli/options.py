@@ -8,7 +8,7 @@ import typer
 
 from mmt.cli import output
 
-__all__ = ["Dtypes", "Models", "Ops", "Rounds", "Seed", "Shapes", "Space", "required_shapes"]
+__all__ = ["Dtypes", "Models", "Ops", "Rounds", "Seed", "Shapes", "Space", "required_inputs", "required_shapes"]
 
 Ops = Annotated[str, typer.Argument(help="Operator folder or its latency.db.")]
 Models = Annotated[list[str] | None, typer.Argument(help="models.py:resnet18 …")]
