@@ -28,6 +28,10 @@ struct Shape {
   std::int64_t extent(std::size_t axis) const { return axis < extents.size() ? extents[axis] : 1; }
 };
 
+/// Multiplies a count of elements by an extent (by one where that is 0). False, and nothing changed, where no memory
+/// holds that many: a damaged table's text may say anything.
+bool grows_within_memory(std::int64_t& elements, std::int64_t extent);
+
 /// A kernel as its signature tells it.
 struct KernelText {
   std::string type, attributes;

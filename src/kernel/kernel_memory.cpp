@@ -21,12 +21,13 @@ std::int64_t rounded(std::int64_t value, std::int64_t to) { return divided(value
 
 Shape parse_shape(std::string_view word) {
   Shape shape;
+  std::int64_t elements = 1;
   const std::size_t end = std::min(word.find(']'), word.size());  // Without its end: what a damaged table holds of it.
   std::size_t at = 1;
   while (at < end) {
     std::int64_t extent = 0;
     const auto [next, error] = std::from_chars(word.data() + at, word.data() + end, extent);
-    if (error != std::errc()) break;
+    if (error != std::errc() || !grows_within_memory(elements, extent)) break;
     shape.extents.push_back(extent);
     at = static_cast<std::size_t>(next - word.data()) + 1;
   }
@@ -172,6 +173,13 @@ Needs convolution(const Convolution& c, const Traits& t) {
 }
 
 }  // namespace
+
+bool grows_within_memory(std::int64_t& elements, std::int64_t extent) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 48;
+  if (extent < 0 || elements > kMost / std::max<std::int64_t>(extent, 1)) return false;
+  elements *= std::max<std::int64_t>(extent, 1);
+  return true;
+}
 
 std::int64_t Shape::bytes(int pack) const {
   std::int64_t elements = 1;

@@ -35,17 +35,21 @@ struct Extent {
   }
 };
 
-/// Reads "0:1x8x16@0/8x16x1>0/8x16x1"; nothing where a part is missing.
+/// Reads "0:1x8x16@0/8x16x1>0/8x16x1"; nothing where a part is missing or damaged.
 std::optional<Region> parse_region(std::string_view text) {
-  std::array<std::int64_t, 12> numbers{};
+  std::array<std::int32_t, 12> numbers{};  // As in the engine: steps times sizes fit into 64 bits.
   const char *at = text.data(), *end = text.data() + text.size();
-  for (std::int64_t& number : numbers) {
+  for (std::int32_t& number : numbers) {
     while (at < end && *at != '-' && (*at < '0' || *at > '9')) ++at;
     const auto [next, error] = std::from_chars(at, end, number);
     if (error != std::errc()) return std::nullopt;
     at = next;
   }
   const auto& n = numbers;
+  std::int64_t copied = 1;
+  for (const int axis : {1, 2, 3}) {
+    if (!grows_within_memory(copied, n[static_cast<std::size_t>(axis)])) return std::nullopt;
+  }
   return Region{n[0], {n[1], n[2], n[3]}, n[4], n[8], {n[5], n[6], n[7]}, {n[9], n[10], n[11]}};
 }
 

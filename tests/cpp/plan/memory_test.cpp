@@ -118,6 +118,11 @@ TEST(KernelText, DamagedTextsAreReadAsFarAsTheyGo) {
   const std::string text = "Raster [1,3,8";  // The table's text ends here, whatever lies behind it in memory.
   EXPECT_THAT(KernelText::parse("Raster", "", text, 0).inputs.at(0).extents, ElementsAre(1, 3, 8));
   EXPECT_THAT(KernelText::parse("Raster", "", "Raster [", 0).inputs.at(0).extents, IsEmpty());
+  // More than any memory holds, and nothing that could overflow afterwards.
+  const KernelText huge =
+      KernelText::parse("Raster", "", "Raster [4,9223372036854775807,8] -> [0,4294967296,4294967296]", 0);
+  EXPECT_THAT(huge.inputs.at(0).extents, ElementsAre(4));
+  EXPECT_THAT(huge.outputs.at(0).extents, ElementsAre(0, 4294967296));
   const auto numbers = FlowNumbers::parse("0 4=1 -1>5 6");
   EXPECT_THAT(numbers.reads, ElementsAre(0, 4, -1));
   EXPECT_THAT(numbers.copied_from, ElementsAre(-1, 1, -1));
@@ -168,7 +173,9 @@ TEST(KernelNeeds, OnlyUnevenCopiesNeedUnpackedOnes) {
   const Needs slice = raster("regions=1 0:1x8x16@64/1x16x1>0/1x16x1", "[1,16,4,4]c4 -> [1,8,4,4]c4");
   EXPECT_THAT(slice.scratch, ElementsAre(8 * 16 * 4));
   EXPECT_THAT(slice.unpacked, ElementsAre(0));
-  for (const char* damaged : {"", "regions=1", "regions=1 ", "regions=1 0:", "regions=1 9:1x1x1@0/1x1x1>0/1x1x1", "#"})
+  for (const char* damaged : {"", "regions=1", "regions=1 ", "regions=1 0:", "regions=1 9:1x1x1@0/1x1x1>0/1x1x1", "#",
+                              "regions=1 0:2147483647x2147483647x2147483647@0/1x1x1>0/1x1x1",
+                              "regions=1 0:1x8x16@9223372036854775807/1x1x1>0/1x1x1"})
     EXPECT_THAT(raster(damaged, "[1,8,4,4]c4 -> [1,8,4,4]c4").scratch, ElementsAre(8 * 16 * 4));
 }
 
