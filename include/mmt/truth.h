@@ -45,7 +45,7 @@ struct TruthReport {
   std::vector<Truth> models;
   std::vector<FreshKernel> kernels;  ///< One per signature.
   CacheCurve cache;                  ///< What chains of the companions told; empty where there were none.
-  std::vector<double> turn_factor;   ///< Drift: speed of each turn of models and companions, median 1.
+  std::vector<double> drift;         ///< Factor on all times, of one stretch of the run after the other; median 1.
 };
 
 /// Measures `models` in rounds of random order on fresh input. Every model keeps its own session open meanwhile.

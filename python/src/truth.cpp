@@ -103,7 +103,7 @@ void bind_truth(nb::module_& m) {
         result["kernels"] = kernels;
         result["cache"] =
             nb::make_tuple(report.cache.bytes, report.cache.loop_us, report.cache.extra_us, report.cache.cold_extra_us);
-        result["turn_factor"] = report.turn_factor;
+        result["drift"] = report.drift;
         return result;
       },
       "engine"_a, "models"_a, "companions"_a, "rounds"_a, "runs"_a, "seed"_a, "profile"_a, "on_progress"_a = nb::none(),

@@ -36,6 +36,9 @@ constexpr int kCompanionRuns = 3, kCompanionWarmRuns = 1 + kSettlingRuns;
 // Models and companions take turns: neighbours on the machine come and go within a second, and what they cost both
 // should be the same.
 constexpr std::chrono::milliseconds kTurn{150};
+// A factor is that of a turn where it holds as many models, else of several: a factor of its own would take all that
+// is uncertain in a single model's visit for drift.
+constexpr std::size_t kFewestOfColumn = 8;
 
 double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -131,11 +134,13 @@ class TruthRun {
     std::shuffle(companions, order.end(), random_);
     const std::size_t all_companions = items_.size() - models_;
     for (std::size_t model = 0, companion = 0; model < models_ && !stopped();) {
-      begin_turn(round);
+      if (model == 0 || (models_in_column_ >= kFewestOfColumn && models_ - model >= kFewestOfColumn))
+        begin_column(round);
       const std::chrono::nanoseconds start = clock_.now();
       do {
         visit(order[model], round);
         run_chains(round, model++);
+        ++models_in_column_;
       } while (model < models_ && !stopped() && clock_.now() - start < kTurn);
       const std::size_t end = all_companions * model / models_;
       visit_companions(std::span(order).subspan(models_), companion, end, round);
@@ -144,7 +149,8 @@ class TruthRun {
     report(round + 1);
   }
 
-  void begin_turn(int round) {
+  void begin_column(int round) {
+    models_in_column_ = 0;
     column_ = static_cast<int>(round_of_column_.size());
     round_of_column_.push_back(round);
   }
@@ -264,7 +270,7 @@ class TruthRun {
     const TwoWayFit fit =
         two_way_fit(cells_, static_cast<int>(items_.size()), static_cast<int>(round_of_column_.size()));
     for (std::size_t i = 0; i < models_; ++i) summarize_one(static_cast<int>(i), fit);
-    report.turn_factor = fit.column_factor;
+    report.drift = fit.column_factor;
     std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> kernels;  // key -> cold, hot
     for (std::size_t i = models_; i < items_.size(); ++i) {
       const Subject& subject = subjects_[i];
@@ -336,9 +342,10 @@ class TruthRun {
   const StopHook& stop_;
   std::vector<Subject> subjects_;
   std::vector<Truth> truths_;
-  std::vector<Cell> cells_;           ///< Of items and turns.
-  std::vector<int> round_of_column_;  ///< A column of the drift fit is a turn.
+  std::vector<Cell> cells_;           ///< Of items and columns.
+  std::vector<int> round_of_column_;  ///< A column of the drift fit is one turn or several of a round.
   int column_ = 0;
+  std::size_t models_in_column_ = 0;
   std::mt19937_64 random_;
   metering::CacheChains chains_;
   std::map<std::string, int> numbers_;  ///< Of kernels in chains.
