@@ -113,8 +113,8 @@ void bind_truth(nb::module_& m) {
       "Returns models (one dictionary each), kernels of the companions (key -> cold, hot, and their standard errors), "
       "what chains of the\n"
       "companions told of a cache of `cache_bytes` (bytes, time of the loop, extra and cold extra; 0: no chains), and "
-      "the drift per "
-      "round. `displace_bytes`: before each run of a companion (mmt::RunRequest). "
+      "the drift of "
+      "each stretch of a round. `displace_bytes`: before each run of a companion (mmt::RunRequest). "
       "Times in\n"
       "microseconds.");
 }

@@ -133,14 +133,15 @@ class TruthRun {
     std::shuffle(order.begin(), companions, random_);
     std::shuffle(companions, order.end(), random_);
     const std::size_t all_companions = items_.size() - models_;
-    for (std::size_t model = 0, companion = 0; model < models_ && !stopped();) {
-      if (model == 0 || (models_in_column_ >= kFewestOfColumn && models_ - model >= kFewestOfColumn))
-        begin_column(round);
+    for (std::size_t model = 0, companion = 0, first_of_column = 0; model < models_ && !stopped();) {
+      if (model == 0 || (model - first_of_column >= kFewestOfColumn && models_ - model >= kFewestOfColumn)) {
+        round_of_column_.push_back(round);
+        first_of_column = model;
+      }
       const std::chrono::nanoseconds start = clock_.now();
       do {
         visit(order[model], round);
         run_chains(round, model++);
-        ++models_in_column_;
       } while (model < models_ && !stopped() && clock_.now() - start < kTurn);
       const std::size_t end = all_companions * model / models_;
       visit_companions(std::span(order).subspan(models_), companion, end, round);
@@ -149,11 +150,7 @@ class TruthRun {
     report(round + 1);
   }
 
-  void begin_column(int round) {
-    models_in_column_ = 0;
-    column_ = static_cast<int>(round_of_column_.size());
-    round_of_column_.push_back(round);
-  }
+  int column() const { return static_cast<int>(round_of_column_.size()) - 1; }
 
   /// Visits those at `first` to `end` of `companions`, after reminders.
   void visit_companions(std::span<const std::size_t> companions, std::size_t first, std::size_t end, int round) {
@@ -222,7 +219,7 @@ class TruthRun {
       can_chain_ = samples.has_value();
       if (!samples) continue;
       engine_us_ += samples->timed_us;
-      chains_.add_chain(*samples, plans, column_, round, [&](std::size_t link, std::size_t kernel) {
+      chains_.add_chain(*samples, plans, column(), round, [&](std::size_t link, std::size_t kernel) {
         const auto next = static_cast<int>(numbers_.size());
         return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
       });
@@ -242,7 +239,7 @@ class TruthRun {
     const RunSamples samples = undisturbed(*subjects_[index].session, {options_.warm_runs + options_.runs, false});
     const std::span<const double> warm(samples.run_us.data() + options_.warm_runs,
                                        samples.run_us.size() - static_cast<std::size_t>(options_.warm_runs));
-    cells_.push_back({static_cast<int>(index), column_, median(warm)});
+    cells_.push_back({static_cast<int>(index), column(), median(warm)});
   }
 
   void visit_kernels(std::size_t index, int round) {
@@ -255,13 +252,13 @@ class TruthRun {
     for (std::size_t k = 0; k < kernels; ++k) {
       for (int run = 0; run < runs; ++run) {
         const auto row = static_cast<std::size_t>(run + warm_runs);
-        subject.hot[k].push_back({samples.kernel_us[row * kernels + k], column_, round});
+        subject.hot[k].push_back({samples.kernel_us[row * kernels + k], column(), round});
       }
-      subject.cold[k].push_back({samples.kernel_us[k], column_, round});
+      subject.cold[k].push_back({samples.kernel_us[k], column(), round});
     }
     if (index >= models_) {
       const std::span<const double> warm(samples.run_us.data() + warm_runs, static_cast<std::size_t>(runs));
-      cells_.push_back({static_cast<int>(index), column_, median(warm)});
+      cells_.push_back({static_cast<int>(index), column(), median(warm)});
     }
   }
 
@@ -344,8 +341,6 @@ class TruthRun {
   std::vector<Truth> truths_;
   std::vector<Cell> cells_;           ///< Of items and columns.
   std::vector<int> round_of_column_;  ///< A column of the drift fit is one turn or several of a round.
-  int column_ = 0;
-  std::size_t models_in_column_ = 0;
   std::mt19937_64 random_;
   metering::CacheChains chains_;
   std::map<std::string, int> numbers_;  ///< Of kernels in chains.

@@ -78,7 +78,7 @@ TEST(Truth, AMachineThatChangesWithinARoundMakesNoModelSlower) {
   Models models;
   for (int i = 0; i < 30; ++i) models.add(4000 + 100 * i);
   models.options.rounds = 12;
-  // As fast and as strong as neighbours were seen to come and go. A round takes about 0.8 s.
+  // A round takes about 1.1 s, a stretch with a factor of its own 0.3 to 0.5 s.
   models.engine.set_drift([](double s) { return 1 + 0.3 * std::sin(2 * std::numbers::pi * s / 4.1); });
   const TruthReport report = models.measure();
   const auto [slowest, fastest] = std::minmax_element(report.drift.begin(), report.drift.end());
