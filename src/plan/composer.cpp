@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "mmt/error.h"
+#include "mmt/hash.h"
+#include "plan/flow_numbers.h"
+#include "plan/merge.h"
 
 namespace mmt {
 namespace {
@@ -92,6 +95,7 @@ void Composer::add_node(int index) {
   plan_.nodes.push_back(std::move(entry));
   const bool measured = row != nullptr && row->status == "ok" && !row->contexts.empty();
   if (try_fold(node, plan_node, measured ? row.get() : nullptr)) return;
+  if (measured && try_move(node, plan_node, *row)) return;
   if (measured) {
     add_operator(node, plan_node, row);
   } else {
@@ -147,13 +151,16 @@ void Composer::convert_to_packed(int value, const OperatorRow& row, int port, in
   if (whole_runs_) return;
   ValueState& state = values_[static_cast<std::size_t>(value)];
   if (state.layout == Layout::kNc4hw4 || state.converted) return;
-  drop_kernel(state.pending_copy);  // The conversion reads what that copy would have written.
-  state.pending_copy = -1;
   std::string key;
   if (const ContextRow* plain = find_context(row, "plain")) key = find_role(*plain, KernelRole::kInputConvert, port);
   if (key.empty()) {
     if (const ContextRow* packed = find_context(row, "packed")) key = find_role(*packed, KernelRole::kStub, port);
   }
+  // The conversion reads what a copy before it would have written: both become one.
+  const auto copy = row_of(state.pending_copy), conversion = table_.find_kernel(key);
+  if (copy != nullptr && conversion != nullptr) key = known_key(merged_copies(*copy, *conversion), key);
+  drop_kernel(state.pending_copy);
+  state.pending_copy = -1;
   add_conversion(state, key, plan_node);
 }
 
@@ -170,10 +177,36 @@ void Composer::convert_to_plain(int value, int plan_node) {
   }
 }
 
-std::vector<int> Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& row,
-                                  const ContextRow& context) {
+void Composer::doubt_packed(int plan_node) {
+  plan_.doubts.push_back("what " + plan_.nodes[static_cast<std::size_t>(plan_node)].name +
+                         " reads may be packed although it has fewer than four dimensions");
+}
+
+std::string Composer::known_key(const std::vector<std::string>& texts, const std::string& otherwise) const {
+  for (const std::string& text : texts) {
+    std::string key = identity_hex(text);
+    if (table_.find_kernel(key) != nullptr) return key;
+  }
+  return otherwise;
+}
+
+std::shared_ptr<const KernelRow> Composer::row_of(int kernel) const {
+  return kernel < 0 ? nullptr : table_.find_kernel(plan_.kernels[static_cast<std::size_t>(kernel)].signature.key);
+}
+
+std::string Composer::merged_key(const ContextRow& context, std::size_t index, const std::vector<int>& copies) const {
+  const std::string& own = context.kernel_keys[index];
+  if (index >= context.tensors.size()) return own;
+  const std::vector<int> reads = FlowNumbers::parse(context.tensors[index]).reads;
+  if (reads.size() != 1 || reads.front() < 0 || static_cast<std::size_t>(reads.front()) >= copies.size()) return own;
+  const auto copy = row_of(copies[static_cast<std::size_t>(reads.front())]), row = table_.find_kernel(own);
+  return copy == nullptr || row == nullptr ? own : known_key(merged_copies(*copy, *row), own);
+}
+
+Composer::Arrivals Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& row,
+                                    const ContextRow& context) {
   const std::vector<int> inputs = data_inputs(node);
-  std::vector<int> sources;
+  Arrivals arrivals;
   for (std::size_t port = 0; port < inputs.size(); ++port) {
     const int value = inputs[port];
     ValueState& state = values_[static_cast<std::size_t>(value)];
@@ -191,18 +224,26 @@ std::vector<int> Composer::arrive(const TraceNode& node, int plan_node, const Op
         convert_to_plain(value, plan_node);
       }
       in_other_layout = state.converted && wants_packed != (state.layout == Layout::kNc4hw4);
+    } else if (state.layout == Layout::kNc4hw4 && (desc == nullptr || desc->edge_kind != "raster")) {
+      doubt_packed(plan_node);
     }
-    sources.push_back(in_other_layout ? state.converter : state.writer);
+    arrivals.writers.push_back(in_other_layout ? state.converter : state.writer);
+    arrivals.copies.push_back(-1);
     if (state.pending_copy >= 0) {
       // A copy that is followed by another copy costs nothing of its own: the engine merges the two.
-      if (desc != nullptr && desc->edge_kind == "raster") drop_kernel(state.pending_copy);
+      if (desc != nullptr && desc->edge_kind == "raster") {
+        drop_kernel(state.pending_copy);
+        arrivals.copies.back() = state.pending_copy;
+      } else if (const auto copy = row_of(state.pending_copy); copy != nullptr && drops_trailing_ones(*copy)) {
+        doubt_packed(plan_node);
+      }
       if (state.uses > 1)
         plan_.doubts.push_back("a reshaped tensor is read more than once (" +
                                plan_.nodes[static_cast<std::size_t>(plan_node)].module + ")");
       state.pending_copy = -1;
     }
   }
-  return sources;
+  return arrivals;
 }
 
 std::vector<int> Composer::group_kernels(int plan_node) const {
@@ -232,7 +273,12 @@ void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& con
     if (last_kernel >= 0) state.maker_kernels.push_back(last_kernel);
     state.convert_key = find_role(context, KernelRole::kOutputConvert, static_cast<int>(port));
     const bool joined = desc.edge_kind == "joined_groups";
-    if ((desc.edge_kind == "raster" || joined) && node.outputs.size() == 1) state.pending_copy = last_kernel;
+    if ((desc.edge_kind == "raster" || joined) && node.outputs.size() == 1) {
+      state.pending_copy = last_kernel;
+      const std::vector<int> inputs = data_inputs(node);
+      const auto bodies = std::count(context.roles.begin(), context.roles.end(), KernelRole::kBody);
+      state.copied_value = bodies == 1 && inputs.size() == 1 ? inputs.front() : -1;
+    }
     if (!joined || whole_runs_) continue;
     // Groups of a transposed convolution: what joins them writes whatever layout is read.
     state.layout = Layout::kNc4hw4;
@@ -247,14 +293,15 @@ void Composer::add_operator(const TraceNode& node, int plan_node, const std::sha
   PlanNode& entry = plan_.nodes[static_cast<std::size_t>(plan_node)];
   entry.found = context.context == "packed" ? "table, packed" : "table";
   if (mixed && !whole_runs_) plan_.doubts.push_back("inputs of " + entry.name + " arrive in different layouts");
-  Writers writers(context, arrive(node, plan_node, *row, context));
+  const Arrivals arrivals = arrive(node, plan_node, *row, context);
+  Writers writers(context, arrivals.writers);
   int last = -1;
   for (std::size_t i = 0; i < context.roles.size(); ++i) {
     if (context.roles[i] != KernelRole::kBody) {
       writers.pass_by(i);
       continue;
     }
-    last = add_kernel(context.kernel_keys[i], plan_node);
+    last = add_kernel(merged_key(context, i, arrivals.copies), plan_node);
     plan_.kernels.back().reads = writers.add(i, last);
   }
   leave(node, plan_node, context, last, writers);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,19 @@ struct ValueState {
   int maker = -1;                  ///< Plan node.
   std::vector<int> maker_kernels;  ///< Plan kernels that computed it; an activation may be folded into them.
   int pending_copy = -1;           ///< Plan kernel that a following copy would replace.
+  int copied_value = -1;           ///< What that copy was given, where it is a node of its own.
   int uses = 0;                    ///< How many nodes read it; outputs of the model count as a use.
   bool converted = false;          ///< Its other layout exists already.
   int writer = -1;                 ///< Plan kernel that wrote it last, -1: an input of the model.
   int converter = -1;              ///< The one that wrote it in its other layout.
   std::string convert_key;         ///< Kernel that gives it back in NCHW; empty: unknown.
+};
+
+/// Kernels that an activation may be folded into.
+struct FoldTarget {
+  std::string edge_kind;
+  bool has_activation = false;
+  std::vector<int> kernels;
 };
 
 /// Where a node's kernels come from.
@@ -38,14 +47,28 @@ class Composer {
  private:
   void add_node(int index);
   bool try_fold(const TraceNode& node, int plan_node, const OperatorRow* row);
+  /// An activation behind a reshape is computed before it.
+  bool try_move(const TraceNode& node, int plan_node, const OperatorRow& row);
+  /// What computed the value, seen through a copy that is still pending; nullopt where that has other readers.
+  std::optional<FoldTarget> fold_target(const ValueState& source) const;
   void add_operator(const TraceNode& node, int plan_node, const std::shared_ptr<const OperatorRow>& row);
   void add_unknown(const TraceNode& node, int plan_node, double mflops);
   void finish_outputs();
 
   const ContextRow* choose_context(const TraceNode& node, const OperatorRow& row, bool* mixed) const;
-  /// By input port: the plan kernel that wrote what the node reads.
-  std::vector<int> arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context);
+  /// What a node finds at its input ports.
+  struct Arrivals {
+    std::vector<int> writers;  ///< By port: the plan kernel that wrote what the node reads.
+    std::vector<int> copies;   ///< By port: the dropped copy that the node's own copy takes in; -1 for none.
+  };
+  Arrivals arrive(const TraceNode& node, int plan_node, const OperatorRow& row, const ContextRow& context);
+  /// The key of kernel `index` of the context, merged with a copy before it where the table has such a kernel.
+  std::string merged_key(const ContextRow& context, std::size_t index, const std::vector<int>& copies) const;
+  /// The first of these texts that is a kernel of the table: its key, or `otherwise`.
+  std::string known_key(const std::vector<std::string>& texts, const std::string& otherwise) const;
+  std::shared_ptr<const KernelRow> row_of(int kernel) const;  ///< Null where the table has none, and for -1.
   void leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel, const Writers& writers);
+  void doubt_packed(int plan_node);
   void convert_to_packed(int value, const OperatorRow& row, int port, int plan_node);
   void convert_to_plain(int value, int plan_node);
   int add_kernel(const std::string& key, int plan_node);

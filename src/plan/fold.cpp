@@ -5,6 +5,7 @@
 
 #include "mmt/hash.h"
 #include "plan/composer.h"
+#include "plan/merge.h"
 
 namespace mmt {
 namespace {
@@ -26,14 +27,22 @@ Fold fold_of_function(const TraceNode& node) {
   return Fold::kNone;
 }
 
-/// An operator folds where the engine runs exactly one foldable kernel for it.
-Fold fold_of_operator(const OperatorRow& row) {
+bool is_copy(const std::string& key, LatencyTable& table) {
+  const auto row = table.find_kernel(key);
+  return row != nullptr && row->type == kCopyType;
+}
+
+/// An operator folds where the engine runs exactly one foldable kernel for it, and copies of what that reads or writes.
+Fold fold_of_operator(const OperatorRow& row, LatencyTable& table) {
   const ContextRow* context = find_context(row, "packed");
   if (context == nullptr) context = find_context(row, "plain");
   if (context == nullptr || context->inputs.size() != 1 || context->outputs.size() != 1) return Fold::kNone;
-  int body = 0;
-  for (const KernelRole role : context->roles) body += role == KernelRole::kBody ? 1 : 0;
-  if (body != 1) return Fold::kNone;
+  std::size_t bodies = 0, copies = 0;
+  for (const KernelRole role : context->roles) bodies += role == KernelRole::kBody ? 1 : 0;
+  if (bodies == 0 || bodies > 3) return Fold::kNone;
+  for (std::size_t i = 0; bodies > 1 && i < context->roles.size(); ++i)
+    copies += context->roles[i] == KernelRole::kBody && is_copy(context->kernel_keys[i], table) ? 1 : 0;
+  if (bodies - copies != 1) return Fold::kNone;
   const std::string& kind = context->inputs.front().edge_kind;
   if (kind == "relu") return Fold::kRelu;
   if (kind == "relu6") return Fold::kRelu6;
@@ -76,18 +85,74 @@ void Composer::fold_activation(int kernel, const std::string& attribute) {
   }
 }
 
+std::optional<FoldTarget> Composer::fold_target(const ValueState& source) const {
+  const auto copy = row_of(source.pending_copy);
+  if (copy == nullptr || !copies_whole(*copy))
+    return FoldTarget{source.edge_kind, source.has_activation, source.maker_kernels};
+  if (source.copied_value >= 0) {
+    const ValueState& copied = values_[static_cast<std::size_t>(source.copied_value)];
+    if (copied.uses != 1) return std::nullopt;
+    return FoldTarget{copied.edge_kind, copied.has_activation, copied.maker_kernels};
+  }
+  // A reshape at the end of an operator (Linear): whatever the operator computed before it.
+  const std::vector<int>& reads = plan_.kernels[static_cast<std::size_t>(source.pending_copy)].reads;
+  const KernelSignature* made =
+      reads.size() == 1 ? &plan_.kernels[static_cast<std::size_t>(reads.front())].signature : nullptr;
+  if (made == nullptr || !made->type.starts_with("Convolution")) return std::nullopt;
+  return FoldTarget{"convolution", made->attributes.find("relu") != std::string::npos, reads};
+}
+
+bool Composer::try_move(const TraceNode& node, int plan_node, const OperatorRow& row) {
+  const ContextRow* plain = find_context(row, "plain");
+  const std::vector<int> inputs = data_inputs(node);
+  if (whole_runs_ || plain == nullptr || plain->kernel_keys.size() != 1 || inputs.size() != 1 ||
+      node.outputs.size() != 1)
+    return false;
+  const ValueState source = values_[static_cast<std::size_t>(inputs.front())];
+  const auto copy = row_of(source.pending_copy), activation = table_.find_kernel(plain->kernel_keys.front());
+  if (source.uses != 1 || copy == nullptr || activation == nullptr || !copies_whole(*copy) ||
+      !moves_before_copies(*activation))
+    return false;
+  const std::string key = known_key({before_copy(*activation, *copy)}, "");
+  if (key.empty()) return false;
+  const PlanKernel moved = plan_.kernels[static_cast<std::size_t>(source.pending_copy)];
+  drop_kernel(source.pending_copy);
+  const int computed = add_kernel(key, plan_node);
+  plan_.kernels.back().reads = moved.reads;
+  const int copied = add_kernel(moved.signature.key, moved.node);
+  plan_.kernels.back().reads = {computed};
+  ValueState& result = values_[static_cast<std::size_t>(node.outputs.front())];
+  const int uses = result.uses;
+  result = source;
+  result.uses = uses;
+  result.edge_kind = "raster";
+  result.has_activation = true;
+  result.writer = result.converter = result.pending_copy = copied;
+  result.copied_value = -1;
+  result.maker_kernels = {computed};
+  plan_.nodes[static_cast<std::size_t>(plan_node)].found = "table";
+  plan_.weight_bytes += plain->weight_bytes;
+  plan_.file_bytes += plain->file_bytes;
+  plan_.mflops += plain->mflops;
+  return true;
+}
+
 bool Composer::try_fold(const TraceNode& node, int plan_node, const OperatorRow* row) {
-  const Fold fold = row != nullptr                          ? fold_of_operator(*row)
+  const Fold fold = row != nullptr                          ? fold_of_operator(*row, table_)
                     : node.kind == TraceNodeKind::kFunction ? fold_of_function(node)
                                                             : Fold::kNone;
   const std::vector<int> inputs = data_inputs(node);
   if (fold == Fold::kNone || inputs.size() != 1 || node.outputs.size() != 1) return false;
   ValueState& source = values_[static_cast<std::size_t>(inputs.front())];
-  const bool into_convolution =
-      (source.edge_kind == "convolution" || source.edge_kind == "joined_groups") && !source.has_activation;
-  const bool into_binary = source.edge_kind == "binary" && !source.has_activation && fold == Fold::kRelu;
-  if (source.uses != 1 || source.maker < 0 || !(into_convolution || into_binary)) return false;
-  for (const int kernel : source.maker_kernels) {
+  // Scalings do not move before reshapes, activations do.
+  const std::optional<FoldTarget> target =
+      fold == Fold::kScaling ? FoldTarget{source.edge_kind, source.has_activation, source.maker_kernels}
+                             : fold_target(source);
+  if (source.uses != 1 || source.maker < 0 || !target || target->has_activation) return false;
+  const bool into_convolution = target->edge_kind == "convolution" || target->edge_kind == "joined_groups";
+  const bool into_binary = target->edge_kind == "binary" && fold == Fold::kRelu;
+  if (!into_convolution && !into_binary) return false;
+  for (const int kernel : target->kernels) {
     if (fold == Fold::kRelu) fold_activation(kernel, into_binary ? "activation=1" : "relu=1");
     if (fold == Fold::kRelu6) fold_activation(kernel, "relu6=1");
   }

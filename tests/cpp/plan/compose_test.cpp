@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "mmt/plan.h"
+#include "support/closed_model.h"
 #include "support/fake_table.h"
 
 namespace mmt {
 namespace {
 
 using test::FakeTable;
+using test::keys;
+using Model = test::ClosedModel;
 using testing::ElementsAre;
 using enum KernelRole;
 
@@ -66,39 +69,6 @@ struct House {
                                                      port(kNchw, "raster", false), port(kNchw, "raster"))});
   }
 };
-
-/// Builds traces of closed operators.
-struct Model {
-  Trace trace;
-
-  int value(std::vector<std::int64_t> shape) {
-    trace.values.push_back({std::move(shape), "float32", -1});
-    return static_cast<int>(trace.values.size()) - 1;
-  }
-  int input(std::vector<std::int64_t> shape = {1, 8, 4, 4}) {
-    const int id = value(std::move(shape));
-    trace.inputs.push_back(id);
-    return id;
-  }
-  int call(const std::string& fingerprint, std::vector<int> inputs, std::vector<std::int64_t> shape = {1, 8, 4, 4}) {
-    TraceNode node;
-    node.kind = TraceNodeKind::kOperator;
-    node.name = fingerprint;
-    node.module = fingerprint + std::to_string(trace.nodes.size());
-    node.fingerprint = fingerprint;
-    node.inputs = std::move(inputs);
-    const int id = value(std::move(shape));
-    node.outputs = {id};
-    trace.nodes.push_back(node);
-    return id;
-  }
-};
-
-std::vector<std::string> keys(const ModelPlan& plan) {
-  std::vector<std::string> result;
-  for (const PlanKernel& kernel : plan.kernels) result.push_back(kernel.signature.key);
-  return result;
-}
 
 TEST(Compose, ConversionsStandOnlyAtTheBordersOfTheModel) {
   House house;
