@@ -11,9 +11,15 @@ namespace mmt {
 /// Size of the largest cache where the system does not tell.
 inline constexpr std::int64_t kUsualCacheBytes = 8 << 20;
 
-/// `known_bytes`: what the system tells, 0 or less for nothing.
-constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes) {
-  return known_bytes > 0 ? known_bytes : kUsualCacheBytes;
+/// No processor has more of the last cache than this for itself. A virtual machine with a few processors of a large
+/// server is told of all of the server's cache, which it shares with the others: of 260 MB two processors found their
+/// data again in 64 to 96 at a quiet moment, and in less than 20 beside neighbours.
+inline constexpr std::int64_t kMostCacheOfProcessor = 16 << 20;
+/// `known_bytes`: what the system tells of the last cache, 0 or less for nothing; `processors`: that share it as far as
+/// the system tells, 0 or less where it does not.
+constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes, int processors) {
+  if (known_bytes <= 0) return kUsualCacheBytes;
+  return processors > 0 ? std::min(known_bytes, processors * kMostCacheOfProcessor) : known_bytes;
 }
 
 /// Sums over chained runs, one entry per point. At a point, operators are run one after another in a loop that touches

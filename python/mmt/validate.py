@@ -173,7 +173,8 @@ def validate(
         needed = {kernel["key"] for prediction in before.values() for kernel in prediction.kernels}
         companions = operators_with(table, needed if with_ops else set(weightiest(before.values(), "key", _REFERENCES)))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
-        cache_bytes = _core.truth.largest_cache_bytes(table.config["run"]["l3_bytes"])
+        run = table.config["run"]
+        cache_bytes = _core.truth.largest_cache_bytes(run["l3_bytes"], run["cpus_online"])
         measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes,
                                            table.config["run"]["displace_bytes"])
     truths = measured_now["models"]

@@ -60,8 +60,9 @@ nb::dict to_dict(const mmt::Truth& truth) {
 }  // namespace
 
 void bind_truth(nb::module_& m) {
-  m.def("largest_cache_bytes", &mmt::largest_cache_bytes, "known_bytes"_a,
-        "Size of the largest cache; a usual one where the system tells nothing (0 or less).");
+  m.def("largest_cache_bytes", &mmt::largest_cache_bytes, "known_bytes"_a, "processors"_a,
+        "What so many processors can use of the largest cache; a usual size where the system tells nothing (0 or "
+        "less).");
   m.def(
       "measure",
       [](mmt::Engine& engine, const std::vector<Subject>& models, const std::vector<Subject>& companions, int rounds,

@@ -37,7 +37,7 @@ ColdCurve cold_curve_of(const ConfigRow& config) {
   thread_local CacheCurve chains;
   thread_local double cache_bytes = 0;
   thread_local ColdCurve curve;
-  const auto bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes));
+  const auto bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes, config.run.cpus_online));
   if (bytes != cache_bytes || config.cache != chains) {
     chains = config.cache;
     cache_bytes = bytes;
