@@ -79,6 +79,11 @@ struct RegionDesc {
 };
 
 /// One command of the engine's schedule, in execution order.
+/// The type of a kernel that the engine does not list: where the next kernel belongs to another of its backends, it
+/// copies what that reads (MNN: plain C++ code beside code for vector units, which packs other numbers of channels).
+/// It has the name of that next kernel.
+inline constexpr char kCopyType[] = "Copy";
+
 struct KernelDesc {
   std::string name;   ///< The engine's name of the command, for example "/conv/Conv_output_0_raster_0".
   std::string type;   ///< "Convolution", "Raster", "BinaryOp", "While", …
@@ -129,10 +134,11 @@ struct RunRequest {
   int runs = 1;
   bool profile = false;  ///< Per-kernel times through callbacks around every kernel.
   /// Not 0: the caches are made what a kernel finds inside a model, outside the timed part. Before the first run the
-  /// memory of the session's activations is read; before every run, so many bytes of other memory, as many as the
-  /// caches before the last one hold (with several threads by each processor). 0: runs follow one another, as a user
-  /// makes them. Where that memory lies is looked up in the first run of a session's first such request (one of its own
-  /// where kernels are timed): that run counts for nothing.
+  /// memory of the session's activations is written, contents kept; before every run, so many bytes of other memory
+  /// are read, as many as the caches before the last one hold (with several threads by each processor), and
+  /// activations that these caches can hold are written again. 0: runs follow one another, as a user makes them. Where
+  /// that memory lies is looked up in the first run of a session's first such request (one of its own where kernels are
+  /// timed): that run counts for nothing.
   std::int64_t displace_bytes = 0;
   int settling_runs = 0;  ///< After the first: before so many no other memory is read, as nobody asks what they take.
 };

@@ -43,7 +43,8 @@ struct PlannedKernel {
   KernelRole role = KernelRole::kBody;
   int port = -1;  ///< Which model input or output a conversion belongs to; -1 for body.
   /// Numbers of the tensors that it reads and writes: "0,-1>3". First the model's inputs, then its outputs, then what
-  /// lies between; -1: constant data. "5=2": 5, which the engine copied from 2 before. Empty: not known.
+  /// lies between; -1: constant data. Empty: not known. "5=2", in rows of earlier versions: 5, which the
+  /// engine copied from 2 before.
   std::string tensors;
 };
 

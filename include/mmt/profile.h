@@ -62,6 +62,9 @@ void add_flag(std::string& flags, std::string_view word);
 /// that these never take the place of a final one.
 bool is_final(const ModelProfile& profile);
 
+/// How this version measures operators (Provenance::protocol).
+inline constexpr int kProtocol = 2;
+
 /// Where and with what a journal was measured.
 struct Provenance {
   std::string device;  ///< Host or device name.
@@ -78,8 +81,13 @@ struct Provenance {
   /// Before each run, other memory was read so far that only the largest cache held the operator's data still
   /// (RunRequest::displace_bytes); 0: runs followed one another.
   std::int64_t displace_bytes = 0;
+  /// Of operators: grows whenever the same operators would give other rows. 1: as inside a model; 2: with their
+  /// activations near, and with the engine's own copies as kernels.
+  int protocol = 0;
   /// Identity of device + engine + config: rows of different ids never mix.
   std::string config_id() const;
+  /// Measured by this version, or in a way that did not change.
+  bool is_current() const { return !facts.per_kernel || (displace_bytes > 0 && protocol == kProtocol); }
 };
 
 }  // namespace mmt

@@ -142,7 +142,8 @@ struct FieldList<Provenance> {
       Field{"mmt_version", "", "version of the program that measured", &Provenance::mmt_version},
       Field{"started_at", "", "UTC, ISO 8601", &Provenance::started_at},
       Field{"seed", "", "seed of orders and inputs", &Provenance::seed},
-      Field{"displace_bytes", "bytes", "other memory read before each run; 0: none", &Provenance::displace_bytes});
+      Field{"displace_bytes", "bytes", "other memory read before each run; 0: none", &Provenance::displace_bytes},
+      Field{"protocol", "", "of measuring operators; grows where their rows change", &Provenance::protocol});
 };
 
 /// Calls `visit(field)` for every field of T, in the list's order.

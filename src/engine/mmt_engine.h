@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct below or the meaning of a call changes. */
-#define MMT_ENGINE_ABI_VERSION 5
+#define MMT_ENGINE_ABI_VERSION 6
 #define MMT_ENGINE_ENTRY "mmt_engine_plugin"
 
 /* Same order as mmt::ErrorCode, shifted by one. */

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "engine/copies.h"
 #include "engine_mnn/random_pool.h"
 #include "mmt/error.h"
 
@@ -16,6 +17,8 @@ using Describe = MNN::Tensor::InsideDescribe::NativeInsideDescribe;
 class Tensors {
  public:
   void set_name(const MNN::Tensor* tensor, const std::string& name) { names_[tensor] = name; }
+
+  bool knows(const MNN::Tensor* tensor) const { return ids_.contains(tensor); }
 
   std::int64_t id(const MNN::Tensor* tensor) {
     return ids_.try_emplace(tensor, static_cast<std::int64_t>(ids_.size())).first->second;
@@ -78,6 +81,15 @@ SessionDesc describe(const Model& model, const std::string& origin) {
 
   const MNN::TensorCallBackWithInfo before = [&](const std::vector<MNN::Tensor*>& inputs,
                                                  const MNN::OperatorInfo* info) {
+    KernelDesc copies;
+    copies.name = info->name();
+    copies.type = kCopyType;
+    for (const MNN::Tensor* tensor : inputs) {
+      if (tensor == nullptr || tensors.knows(tensor)) continue;
+      const TensorDesc copy = tensors.desc(tensor);
+      if (!copy.constant) copies.outputs.push_back(copy);
+    }
+    if (!copies.outputs.empty()) desc.kernels.push_back(std::move(copies));
     KernelDesc& kernel = desc.kernels.emplace_back();
     kernel.name = info->name();
     kernel.type = info->type();
@@ -100,6 +112,7 @@ SessionDesc describe(const Model& model, const std::string& origin) {
   const int code =
       static_cast<int>(model.interpreter().runSessionWithCallBackInfo(model.session(), before, after, true));
   if (code != 0) throw Error(ErrorCode::kEngine, origin + ": cannot list the kernels: " + error_text(code));
+  name_copies(desc);
   desc.memory_mib = model.memory_mib();
   desc.mflops = model.mflops();
   return desc;

@@ -1,5 +1,6 @@
 #include "engine_mnn/session.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -19,6 +20,8 @@ MNN::Tensor::DimensionType host_layout(const MNN::Tensor* device) {
 HostTensor host_tensor(const MNN::Tensor* device, void* data) {
   return HostTensor(MNN::Tensor::create(device->shape(), device->getType(), data, host_layout(device)));
 }
+
+bool is_copy(const KernelDesc& kernel) { return kernel.type == kCopyType; }
 
 /// Several times what a thread of the pool needs to wake up.
 constexpr double kWakingUs = 60;
@@ -40,7 +43,9 @@ MnnSession::MnnSession(Model model, const std::string& origin, const OpenOptions
       synchronise_(synchronise),
       desc_(describe(model_, origin_)),
       shared_(shared) {
-  stamps_.resize(desc_.kernels.size() * 2 + 1);
+  const auto copies = std::count_if(desc_.kernels.begin(), desc_.kernels.end(), is_copy);
+  listed_ = desc_.kernels.size() - static_cast<std::size_t>(copies);
+  stamps_.resize(listed_ * 2 + 1);
   if (model_.threads() > 1 && !synchronise_) waking_us_ = kWakingUs;
   // Does nothing but read the clock, because what it takes is charged to the kernels; before the first one, the pool's
   // threads get the time to wake up, which the first kernel of every operator would be charged with otherwise.
@@ -118,13 +123,21 @@ double MnnSession::execute_profiled(float* kernel_us) {
   if (code == 0 && synchronise_) wait_for_outputs();
   const std::int64_t end = now_ns();
   if (code != 0) fail("a profiled run", code);
-  const std::size_t kernels = desc_.kernels.size();
   const auto stamped = static_cast<std::size_t>(cursor_ - stamps_.data());
-  if (stamped != 2 * kernels)
+  if (stamped != 2 * listed_)
     throw Error(ErrorCode::kEngine,
-                origin_ + ": a run executed other kernels than the " + std::to_string(kernels) + " of the schedule");
-  for (std::size_t k = 0; k < kernels; ++k)
-    kernel_us[k] = static_cast<float>(static_cast<double>(stamps_[2 * k + 1] - stamps_[2 * k]) * 1e-3);
+                origin_ + ": a run executed other kernels than the " + std::to_string(listed_) + " of the schedule");
+  // The engine calls back around its commands only: a copy lies between two of them.
+  const std::int64_t* before = stamps_.data();
+  std::int64_t free_since = begin + static_cast<std::int64_t>(waited_us_ * 1e3);
+  for (const KernelDesc& kernel : desc_.kernels) {
+    const bool copy = is_copy(kernel);
+    *kernel_us++ =
+        static_cast<float>(static_cast<double>(copy ? before[0] - free_since : before[1] - before[0]) * 1e-3);
+    if (copy) continue;
+    free_since = before[1];
+    before += 2;
+  }
   return static_cast<double>(end - begin) * 1e-3 - waited_us_;
 }
 
@@ -148,6 +161,19 @@ double MnnSession::find_activations() {
   return static_cast<double>(end - begin) * 1e-3;
 }
 
+void MnnSession::surround(const RunRequest& request, int run) {
+  if (run == 0) {
+    // Once does not bring all of it into the last cache where much of it was far away.
+    activations_->write();
+    activations_->write();
+  }
+  if (run != 0 && run <= request.settling_runs) return;
+  shared_.others.read(request.displace_bytes);
+  // In a network the kernels before used this memory as well: only weights are far. What is larger than these caches
+  // would push itself out of them.
+  if (activations_->bytes() <= static_cast<std::size_t>(request.displace_bytes)) activations_->write();
+}
+
 RunSamples MnnSession::run(const RunRequest& request) {
   if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
   // Another device has caches of its own.
@@ -167,10 +193,7 @@ RunSamples MnnSession::run(const RunRequest& request) {
     must_look = false;
   }
   for (int i = 0; i < request.runs; ++i) {
-    if (as_inside && !must_look) {
-      if (i == 0) activations_->read();
-      if (i == 0 || i > request.settling_runs) shared_.others.read(request.displace_bytes);
-    }
+    if (as_inside && !must_look) surround(request, i);
     fill_inputs();
     samples.run_us[i] = must_look         ? find_activations()
                         : request.profile ? execute_profiled(samples.kernel_us.data() + i * kernels)

@@ -55,6 +55,8 @@ class MnnSession {
 
   void prepare_inputs(const OpenOptions& options);
   void fill_inputs();
+  /// Before the run of that number of a request: makes the caches what a kernel finds inside a model.
+  void surround(const RunRequest& request, int run);
   double find_activations();  // By a run; like the next two it returns that run's wall time in microseconds.
   double execute();
   double execute_profiled(float* kernel_us);
@@ -68,7 +70,8 @@ class MnnSession {
   std::vector<Input> inputs_;
   int next_filling_ = 0;
   bool takes_indices_ = false;        // Of the inputs, some are integers.
-  std::vector<std::int64_t> stamps_;  // Two per kernel, and one that takes whatever is too much.
+  std::size_t listed_ = 0;            // Kernels but copies: those that the engine calls back around.
+  std::vector<std::int64_t> stamps_;  // Two per such kernel, and one that takes whatever is too much.
   std::int64_t* cursor_ = nullptr;
   double waking_us_ = 0, waited_us_ = 0;  // To wait before the first kernel, and how long that was in the last run.
   MNN::TensorCallBackWithInfo stamp_;

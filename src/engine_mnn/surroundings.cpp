@@ -25,6 +25,11 @@ void read_lines(const volatile std::uint8_t* memory, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += kCacheLine) static_cast<void>(memory[at]);
 }
 
+/// As if a kernel had written there: contents stay.
+void write_lines(volatile std::uint8_t* memory, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += kCacheLine) memory[at] = memory[at];
+}
+
 /// The first so many bytes of `memory`, which is made larger where it is too small.
 void read_own(std::vector<std::uint8_t>& memory, std::int64_t bytes) {
   const auto wanted = static_cast<std::size_t>(bytes);
@@ -72,9 +77,14 @@ void ActivationMemory::complete() {
   ranges_ = std::move(apart);
 }
 
-void ActivationMemory::read() const {
-  for (const Range& range : ranges_)
-    read_lines(reinterpret_cast<const std::uint8_t*>(range.begin), range.end - range.begin);
+void ActivationMemory::write() const {
+  for (const Range& range : ranges_) write_lines(reinterpret_cast<std::uint8_t*>(range.begin), range.end - range.begin);
+}
+
+std::size_t ActivationMemory::bytes() const {
+  std::size_t bytes = 0;
+  for (const Range& range : ranges_) bytes += range.end - range.begin;
+  return bytes;
 }
 
 OtherMemory::OtherMemory() : memory_(kUsualBytes, 1) {}

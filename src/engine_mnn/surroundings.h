@@ -1,6 +1,6 @@
 // The caches as a kernel finds them inside a model, made for an operator that runs alone. The kernels before it used
-// the memory that its activations and scratch memory lie in, so that it is in the last cache; and they used more than
-// the caches before that hold.
+// the memory that its activations and scratch memory lie in, so that it is as near as its size allows; and the model
+// used more than the caches before the last one hold since the operator's weights were read.
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,10 @@ class ActivationMemory {
   void add(const MNN::Tensor& tensor);
   /// After the last tensor: takes whole pieces in, with scratch memory, where the C library tells how large they are.
   void complete();
-  void read() const;
+  /// Writes to every line, as the kernels before did. Reading would not do: caches of servers take data that was only
+  /// read out of the level-2 cache back into the last one as they see fit.
+  void write() const;
+  std::size_t bytes() const;
 
  private:
   struct Range {

@@ -1,7 +1,6 @@
 #include "kernel/data_flow.h"
 
 #include <unordered_map>
-#include <unordered_set>
 
 namespace mmt {
 namespace {
@@ -9,14 +8,8 @@ namespace {
 class DataFlow {
  public:
   explicit DataFlow(const SessionDesc& session) : session_(session) {
-    for (const TensorDesc& input : session.inputs) {
-      number_of(input.id);
-      made_.push_back(&input);
-    }
+    for (const TensorDesc& input : session.inputs) number_of(input.id);
     for (const TensorDesc& output : session.outputs) number_of(output.id);
-    for (const KernelDesc& kernel : session.kernels) {
-      for (const TensorDesc& input : kernel.inputs) read_.insert(input.id);
-    }
   }
 
   std::vector<std::string> texts() {
@@ -26,10 +19,8 @@ class DataFlow {
       std::string text;
       for (const TensorDesc& input : kernel.inputs) text += (text.empty() ? "" : ",") + read(input);
       text += ">";
-      for (const TensorDesc& output : kernel.outputs) {
+      for (const TensorDesc& output : kernel.outputs)
         text += (text.ends_with('>') ? "" : ",") + std::to_string(number_of(output.id));
-        made_.push_back(&output);
-      }
       texts.push_back(std::move(text));
     }
     return texts;
@@ -39,30 +30,11 @@ class DataFlow {
   int number_of(std::int64_t id) { return numbers_.try_emplace(id, static_cast<int>(numbers_.size())).first->second; }
 
   std::string read(const TensorDesc& tensor) {
-    if (tensor.constant) return "-1";
-    const bool known = numbers_.contains(tensor.id);
-    const TensorDesc* source = known ? nullptr : copied_from(tensor);
-    if (!known && source == nullptr) return "-1";
-    const std::string text = std::to_string(number_of(tensor.id));
-    return source == nullptr ? text : text + "=" + std::to_string(number_of(source->id));
-  }
-
-  /// The engine copies a tensor where the next kernel belongs to another of its backends, and does not list that. What
-  /// was copied is the latest tensor of that shape, preferably one that nobody else reads.
-  const TensorDesc* copied_from(const TensorDesc& tensor) const {
-    const TensorDesc* latest = nullptr;
-    for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
-      if ((*it)->shape != tensor.shape) continue;
-      if (!read_.contains((*it)->id)) return *it;
-      if (latest == nullptr) latest = *it;
-    }
-    return latest;
+    return tensor.constant || !numbers_.contains(tensor.id) ? "-1" : std::to_string(number_of(tensor.id));
   }
 
   const SessionDesc& session_;
   std::unordered_map<std::int64_t, int> numbers_;
-  std::unordered_set<std::int64_t> read_;
-  std::vector<const TensorDesc*> made_;
 };
 
 }  // namespace

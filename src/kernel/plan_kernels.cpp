@@ -82,7 +82,7 @@ class Planner {
 
   void add(const KernelDesc& kernel) {
     bool derived = false;
-    const mnn::OpNode* origin = find_origin(graph_, kernel.name, &derived);
+    const mnn::OpNode* origin = kernel.type == kCopyType ? nullptr : find_origin(graph_, kernel.name, &derived);
     PlannedKernel planned;
     planned.signature = make_signature(kernel, origin, derived);
     set_role(kernel, planned);
@@ -96,6 +96,14 @@ class Planner {
       planned.port = static_cast<int>(source);
       input_ids_[source].push_back(kernel.outputs[0].id);
       if (kernel.type != "Raster") plan_.inputs[source].layout = kernel.outputs[0].layout;
+      return;
+    }
+    if (kernel.type == kCopyType) {
+      // What reads the copy reads the input.
+      for (std::size_t i = 0; i < kernel.inputs.size(); ++i) {
+        const std::size_t copied = input_of(kernel.inputs[i].id);
+        if (copied != kNone) input_ids_[copied].push_back(kernel.outputs[i].id);
+      }
       return;
     }
     if (!is_layout_change(kernel)) return;
@@ -119,7 +127,7 @@ class Planner {
   void name_reader(std::size_t index) {
     std::optional<std::size_t> reader;
     for (std::size_t k = 0; k < session_.kernels.size(); ++k) {
-      if (plan_.kernels[k].role != KernelRole::kBody) continue;
+      if (plan_.kernels[k].role != KernelRole::kBody || session_.kernels[k].type == kCopyType) continue;
       for (const TensorDesc& input : session_.kernels[k].inputs) {
         if (input_of(input.id) != index) continue;
         if (reader.has_value() && *reader != k) return;
@@ -154,9 +162,14 @@ class Planner {
     std::int64_t id = session_.outputs[index].id;
     for (std::size_t k = session_.kernels.size(); k-- > 0;) {
       const KernelDesc& kernel = session_.kernels[k];
-      if (position_of(kernel.outputs, id) == kNone) continue;
+      const std::size_t place = position_of(kernel.outputs, id);
+      if (place == kNone) continue;
       if (plan_.kernels[k].role == KernelRole::kOutputConvert) {
         id = kernel.inputs[0].id;
+        continue;
+      }
+      if (kernel.type == kCopyType) {
+        id = kernel.inputs[place].id;
         continue;
       }
       if (const std::optional<std::size_t> group = joined_group(kernel); group.has_value()) {

@@ -24,6 +24,12 @@ std::string triple(const int values[3]) {
   return std::to_string(values[0]) + "x" + std::to_string(values[1]) + "x" + std::to_string(values[2]);
 }
 
+/// How far apart elements lie; 0 along extents of 1, where the engine's own figures are anything.
+std::string strides(const int values[3], const int size[3]) {
+  const int known[3] = {size[0] > 1 ? values[0] : 0, size[1] > 1 ? values[1] : 0, size[2] > 1 ? values[2] : 0};
+  return triple(known);
+}
+
 /// Copies are told apart by their sizes, strides and offsets: those decide whether the engine can copy whole blocks.
 std::string regions_text(const KernelDesc& kernel) {
   std::unordered_map<std::int64_t, std::size_t> position;
@@ -33,8 +39,8 @@ std::string regions_text(const KernelDesc& kernel) {
   for (const RegionDesc& region : kernel.regions) {
     const auto it = position.find(region.origin);
     texts.push_back((it == position.end() ? "?" : std::to_string(it->second)) + ":" + triple(region.size) + "@" +
-                    std::to_string(region.src_offset) + "/" + triple(region.src_stride) + ">" +
-                    std::to_string(region.dst_offset) + "/" + triple(region.dst_stride));
+                    std::to_string(region.src_offset) + "/" + strides(region.src_stride, region.size) + ">" +
+                    std::to_string(region.dst_offset) + "/" + strides(region.dst_stride, region.size));
   }
   if (texts.empty()) return "";
   std::string text = "regions=" + std::to_string(texts.size());

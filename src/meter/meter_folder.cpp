@@ -78,7 +78,10 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
   report.run = collect_provenance(engine.facts(), options.config, options.device);
   report.run.seed = options.meter.seed;
   // Other devices than the CPU have caches of their own.
-  if (as_inside && engine.facts().per_kernel) report.run.displace_bytes = displaced_in_models(report.run);
+  if (as_inside && engine.facts().per_kernel) {
+    report.run.displace_bytes = displaced_in_models(report.run);
+    report.run.protocol = kProtocol;
+  }
 
   const metering::EarlierRuns earlier(journal, report.run.config_id());
   MeterOptions meter_options = options.meter;
@@ -98,7 +101,8 @@ FolderReport measure(metering::Hooks hooks, std::vector<MeterItem> items, const 
   }
   const int skipped = all - static_cast<int>(items.size());
   meter_options.displace_bytes = report.run.displace_bytes;
-  if (meter_options.cache_bytes == 0) meter_options.cache_bytes = largest_cache_bytes(report.run.l3_bytes);
+  if (meter_options.cache_bytes == 0)
+    meter_options.cache_bytes = largest_cache_bytes(report.run.l3_bytes, report.run.cpus_online);
   if (meter_options.evict_bytes == 0) meter_options.evict_bytes = meter_options.cache_bytes;
   metering::ThrottleWatch watch(options.config.cpus, options.max_celsius);
   if (!hooks.throttled) hooks.throttled = [&watch] { return watch.throttled(); };

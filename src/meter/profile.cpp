@@ -44,6 +44,7 @@ std::string Provenance::config_id() const {
   add(config.power);
   for (const int cpu_number : config.cpus) add(std::to_string(cpu_number));
   if (displace_bytes > 0) add("as inside a model");
+  if (displace_bytes > 0 && protocol > 1) add("protocol " + std::to_string(protocol));
   return identity_hex(text).substr(0, 16);
 }
 

@@ -71,7 +71,7 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   const Provenance& run = table.config().run;
   if (!run.facts.per_kernel) {
     flags.insert("whole_runs");
-  } else if (run.displace_bytes == 0) {
+  } else if (!run.is_current()) {
     flags.insert("earlier_version");
   }
   for (const std::string& word : flags) add_flag(prediction.flags, word);

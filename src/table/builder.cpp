@@ -183,6 +183,7 @@ void Builder::drop_superseded() {
   for (const auto& [number, state] : configs_) {
     if (state.run.displace_bytes == 0) continue;
     Provenance earlier = state.run;
+    while (--earlier.protocol > 0) superseded.insert(earlier.config_id());
     earlier.displace_bytes = 0;
     superseded.insert(earlier.config_id());
   }

@@ -33,16 +33,6 @@ TEST(DataFlow, NumbersInputsOutputsAndTheRest) {
   EXPECT_THAT(data_flow(session), ElementsAre("0>2", "2,-1,0>1"));
 }
 
-TEST(DataFlow, HiddenCopiesAreOfTheLatestTensorThatNobodyReads) {
-  SessionDesc session;
-  session.inputs = {tensor(1, {1, 8})};
-  session.outputs = {tensor(2, {1, 8})};
-  // Tensor 4 is made by no kernel: the engine copied tensor 3 into it.
-  session.kernels = {kernel({tensor(1, {1, 8})}, {tensor(3, {1, 8})}),
-                     kernel({tensor(4, {1, 8})}, {tensor(2, {1, 8})})};
-  EXPECT_THAT(data_flow(session), ElementsAre("0>2", "3=2>1"));
-}
-
 TEST(DataFlow, WhatHasNoSourceIsConstant) {
   SessionDesc session;
   session.inputs = {tensor(1, {8})};

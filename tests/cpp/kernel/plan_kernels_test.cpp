@@ -145,9 +145,19 @@ TEST(Signature, DependsOnAttributesShapesLayoutsAndNotOnNames) {
 
 TEST(Signature, RastersAreToldApartByWhatTheyCopy) {
   auto whole = convert("r", tensor(0, kShape), tensor(1, kShape));
+  whole.regions[0].size[2] = 8;
   auto strided = whole;
   strided.regions[0].src_stride[2] = 2;
   EXPECT_NE(make_signature(whole, nullptr, true).key, make_signature(strided, nullptr, true).key);
+}
+
+TEST(Signature, StridesAlongExtentsOfOneTellNothing) {
+  auto copy = convert("r", tensor(0, kShape), tensor(1, kShape));
+  copy.regions[0].size[0] = 1;
+  auto other = copy;
+  other.regions[0].src_stride[0] = 4096;
+  other.regions[0].dst_stride[0] = 0;
+  EXPECT_EQ(make_signature(copy, nullptr, true).key, make_signature(other, nullptr, true).key);
 }
 
 TEST(Signature, PackedTensorsCountTheirPadding) {

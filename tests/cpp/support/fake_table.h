@@ -13,7 +13,10 @@ namespace mmt::test {
 
 class FakeTable final : public LatencyTable {
  public:
-  FakeTable() { config_.run.displace_bytes = 1 << 20; }
+  FakeTable() {
+    config_.run.displace_bytes = 1 << 20;
+    config_.run.protocol = kProtocol;
+  }
   const ConfigRow& config() const override { return config_; }
   std::string path() const override { return "memory"; }
   std::string folder() const override { return "memory"; }
