@@ -18,14 +18,17 @@ from . import (
     ghost,
     grouped,
     hourglass,
+    inception,
     inverted,
     mixer,
+    norms,
     recurrent,
     residual,
     shuffle,
     squeeze_excite,
     styles,
     temporal,
+    unet,
     vit,
 )
 from .variant import Input, Variant
@@ -49,6 +52,9 @@ _FAMILIES = (
     branches,
     temporal,
     styles,
+    unet,
+    inception,
+    norms,
 )
 
 

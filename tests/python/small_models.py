@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class TwoInputs(nn.Module):
@@ -75,6 +76,65 @@ class Kind:
     dtype: str = "float32"
 
 
+class Normed(nn.Module):
+    """Norms that end with a reshape, activations behind reshapes, a classifier of linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+        self.instance, self.groups = nn.InstanceNorm2d(8, affine=True), nn.GroupNorm(4, 16)
+        self.head = nn.Sequential(nn.Linear(16 * 16, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 5), nn.LogSoftmax(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.max_pool2d(functional.leaky_relu(self.instance(self.first(x)), 0.2), 2)
+        x = functional.max_pool2d(functional.leaky_relu(self.groups(self.second(x)), 0.2), 2)
+        return self.head(x.view(x.size(0), -1))
+
+
+class Skipping(nn.Module):
+    """A skip connection that is concatenated to what a transposed convolution makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.deep = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+        self.up, self.join = nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(16, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept = torch.relu(self.down(x))
+        x = torch.relu(self.deep(functional.max_pool2d(kept, 2)))
+        return self.join(torch.cat([kept, self.up(x)], 1))
+
+
+class Branching(nn.Module):
+    """Branches that are concatenated, twice, and read by several layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ones = nn.ModuleList([nn.Conv2d(channels, 8, 1) for channels in (4, 16)])
+        self.threes = nn.ModuleList([nn.Conv2d(channels, 8, 3, padding=1) for channels in (4, 16)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for one, three in zip(self.ones, self.threes, strict=True):
+            x = torch.cat((torch.relu(one(x)), torch.relu(three(x))), dim=1)
+        return x.mean((2, 3))
+
+
+class Resized(nn.Module):
+    """Kernels that the engine computes in plain C++ code between others: it copies what they read and write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low, self.high = nn.Conv2d(8, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low = functional.interpolate(self.low(x), scale_factor=2, mode="bilinear")
+        return self.high(functional.elu(low + x))
+
+
+def temporal() -> nn.Module:
+    return nn.Sequential(nn.Conv1d(8, 16, 3, padding=1), nn.ELU(), nn.Conv1d(16, 16, 3, padding=1), nn.ReLU())
+
+
 KINDS = {
     "two inputs": Kind(TwoInputs, [[1, 4, 16, 16], [1, 4, 16, 16]]),
     "integer input, attention": Kind(Tokens, [[1, 12]], "int64"),
@@ -84,6 +144,11 @@ KINDS = {
     "batch of four": Kind(images, [[4, 3, 16, 16]]),
     "conv1d": Kind(sequence, [[1, 8, 40]]),
     "linear, layer norm": Kind(perceptron, [[1, 9, 16]]),
+    "norms, linear classifier": Kind(Normed, [[1, 3, 16, 16]]),
+    "transposed convolution, skip": Kind(Skipping, [[1, 3, 16, 16]]),
+    "branches": Kind(Branching, [[1, 4, 16, 16]]),
+    "resized, elu": Kind(Resized, [[1, 8, 16, 16]]),
+    "conv1d, elu": Kind(temporal, [[1, 8, 40]]),
 }
 
 
