@@ -16,6 +16,7 @@ struct KernelCost {
   double us = 0;
   double se_us = 0;  ///< Standard error from the table's own noise.
   double hot_us = 0, cold_us = 0;
+  bool rereads = false;    ///< Pays what is cold of it by λ² instead of λ (PlanSums::reread_extra_us).
   double memory_us = 0;    ///< What it takes longer where the memory that it is the first to use is cold.
   double return_us = 0;    ///< Part of `us`: reading tensors again that were last used long before.
   bool estimated = false;  ///< No row in the table.
@@ -27,10 +28,12 @@ struct PlanSums {
   /// Σ of what is cold inside a model too: of kernels, their overhead, the memory that they are the first to use, and
   /// the run's.
   double cold_extra_us = 0;
+  /// The same of kernels that read weights several times in a run (rereads_weights), which stay in the caches longer.
+  double reread_extra_us = 0;
   double kernels = 0;          ///< Number of kernels.
   double footprint_bytes = 0;  ///< Bytes that one run touches: weights once, a part of the activations.
   double variance_us2 = 0;     ///< Σ se².
-  double estimated_us = 0;     ///< Part of the sum that has no row.
+  double estimated_us = 0;     ///< Part of the sum that has no row, or hangs on the values that it is computed from.
 };
 
 struct Prediction {
@@ -42,7 +45,7 @@ struct Prediction {
   PlanSums sums;
   std::vector<KernelCost> kernels;  ///< One per plan kernel.
   std::vector<double> node_us;      ///< One per plan node.
-  std::string flags;                ///< Noise flags of the rows that were used, and "estimated" or "composed, unsure".
+  std::string flags;                ///< Noise flags of the rows that were used, "estimated", "unsure", "values", ….
 };
 
 /// What turns sums into a latency: constants of the table, and the two shares that intervals are made of.
@@ -62,6 +65,9 @@ struct CostModel {
   /// What a run takes that is half cold: a sum, unlike the latency, and as good for λ, which hardly depends on it.
   double usual_us(const PlanSums& sums) const;
   static constexpr double kUsuallyCold = 0.5;
+  /// λ of kernels that read weights several times, where others' is `share`: the last cache has seen that they are
+  /// needed again. Rises with it, from 0 to 1.
+  static constexpr double reread_share(double share) { return share * share; }
   /// λ of a run: of its own bytes, and of those that others touch meanwhile.
   double cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;
@@ -72,6 +78,8 @@ struct CostModel {
   double writing_us(double bytes) const;
   /// What reading a tensor again takes beyond hot, in microseconds, after the run touched `since_bytes` in `since_us`.
   double return_us(double tensor_bytes, double since_bytes, double since_us) const;
+  /// rereads_weights(), remembered.
+  bool rereads(const KernelSignature& kernel) const;
   /// What a kernel adds to the bytes that a run touches.
   double footprint_bytes(const KernelSignature& kernel) const;
   double half_width_us(const PlanSums& sums) const;

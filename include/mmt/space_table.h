@@ -30,11 +30,11 @@ using ColdShares = std::function<void(std::span<const double> bytes, std::span<d
 /// to be called from any thread.
 ColdShares sampled_shares(const std::function<double(double bytes)>& share, double low, double high);
 
-/// How four features become a latency in microseconds.
+/// How five features become a latency in microseconds.
 struct LatencyFormula {
   double run_overhead_us = 0, kernel_overhead_us = 0;
   /// Feature numbers; -1: the space has no such feature and it counts as 0.
-  int hot = -1, cold_extra = -1, kernels = -1, footprint = -1;
+  int hot = -1, cold_extra = -1, reread_extra = -1, kernels = -1, footprint = -1;
   /// Bytes that others push through the caches per microsecond of a run that is half cold (CostModel::usual_us).
   double others_bytes_per_us = 0;
   /// λ of the bytes that go through: the footprint, and others' during the run (without its own overhead). Rises.
@@ -43,7 +43,7 @@ struct LatencyFormula {
   /// The same for one number where more digits count than a sampled curve has. Empty: by cold_share.
   std::function<double(double bytes)> exact_share;
 
-  /// The table's cost model over features named hot_us, cold_extra_us, kernels and footprint_bytes.
+  /// The table's cost model over features named hot_us, cold_extra_us, reread_extra_us, kernels and footprint_bytes.
   static LatencyFormula from(const CostModel& model, const std::vector<std::string>& features);
 };
 

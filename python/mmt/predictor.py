@@ -44,7 +44,7 @@ def _features(prediction: Prediction, types: Sequence[str]) -> list[float]:
     return [
         math.log(total),
         math.log(sums["footprint_bytes"] + 1.0),
-        sums["cold_extra_us"] / total,
+        (sums["cold_extra_us"] + sums["reread_extra_us"]) / total,
         *(by_type.get(kind, 0.0) / total for kind in types),
     ]
 

@@ -58,6 +58,7 @@ class Found(tuple):
 FEATURES = (
     "hot_us",
     "cold_extra_us",
+    "reread_extra_us",
     "kernels",
     "footprint_bytes",
     "variance_us2",

@@ -152,6 +152,7 @@ nb::dict sums_row(const Result& result) {
   nb::dict row;
   row["hot_us"] = sums.hot_us;
   row["cold_extra_us"] = sums.cold_extra_us;
+  row["reread_extra_us"] = sums.reread_extra_us;
   row["kernels"] = sums.kernels;
   row["footprint_bytes"] = sums.footprint_bytes;
   row["variance_us2"] = sums.variance_us2;

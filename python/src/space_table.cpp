@@ -178,8 +178,8 @@ void bind_space_table(nb::module_& m) {
           "compile",
           [](SpaceTable& t, const mmt::CostModel& cost) { t.compile(mmt::LatencyFormula::from(cost, t.features())); },
           "cost"_a,
-          "Prepares evaluation with a table's cost model, over the features hot_us, cold_extra_us, kernels and\n"
-          "footprint_bytes (those that are there).")
+          "Prepares evaluation with a table's cost model, over the features hot_us, cold_extra_us, reread_extra_us,\n"
+          "kernels and footprint_bytes (those that are there).")
       .def("compile", &compile_formula, nb::kw_only(), "run_overhead_us"_a = 0.0, "kernel_overhead_us"_a = 0.0,
            "cold_share"_a = nb::none(),
            "The same with constants; cold_share: a number, or a function of the bytes touched that does not fall.")

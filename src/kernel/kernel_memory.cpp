@@ -172,6 +172,14 @@ Needs convolution(const Convolution& c, const Traits& t) {
                                                    kPointerBytes}};
 }
 
+/// How often a run reads all weights of the convolution: once for each tile of a matrix multiplication.
+std::int64_t passes_over_weights(const Convolution& c, const Traits& t) {
+  const std::int64_t unit = c.is_pointwise() ? 0 : winograd_unit(c, t);
+  const std::int64_t columns = unit > 0 ? c.batch * divided(c.out_h, unit) * divided(c.out_w, unit)  // Tiles.
+                                        : c.batch * c.out_h * c.out_w;
+  return divided(columns, t.tile);
+}
+
 }  // namespace
 
 bool grows_within_memory(std::int64_t& elements, std::int64_t extent) {
@@ -247,12 +255,21 @@ std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads) {
   return std::max(kernel.weight_bytes, std::accumulate(needs.kept.begin(), needs.kept.end(), std::int64_t{0}));
 }
 
+bool rereads_weights(const KernelSignature& kernel) {
+  constexpr std::int64_t kLevel2 = std::int64_t{3} << 19;  // Beside what else a kernel reads and writes.
+  constexpr memory::Traits kUsual{8, 24, 4, 1};            // Of processors with AVX2.
+  if (kernel.type != "Convolution" || kernel.weight_bytes <= 0) return false;
+  const auto text = memory::KernelText::parse(kernel.type, kernel.attributes, kernel.text, kernel.weight_bytes);
+  if (text.inputs.empty() || text.outputs.empty() || kept_weight_bytes(kernel, 1) <= kLevel2) return false;
+  return memory::passes_over_weights(memory::Convolution(text), kUsual) > 1;
+}
+
 bool is_mostly_weights(const KernelSignature& kernel) {
   constexpr double kMostly = 0.6;
   const auto weights = static_cast<double>(kernel.weight_bytes);
   // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
   // while each operator has its own.
-  if (has_window(kernel)) return false;
+  if (has_window(kernel) || rereads_weights(kernel)) return false;
   return weights > 0 && weights > kMostly * (weights + static_cast<double>(kernel.output_bytes));
 }
 

@@ -22,6 +22,8 @@ constexpr double kLargestPart = 0.34;
 constexpr double kActivations = 0.7;
 // A model takes longer for its bytes than a chain does, so that chains of fewer bytes and more time tell of it too.
 constexpr double kNearest = 0.3, kFarthest = 1.6;
+// Larger caches are told of by chains as of this one: models touch a few megabytes to a few tens of them.
+constexpr std::int64_t kMostTold = std::int64_t{32} << 20;
 constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
 
 }  // namespace
@@ -50,9 +52,8 @@ std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> 
 }
 
 CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
-  const auto add = [&](double share, int repeats) {
-    points_.push_back({share * static_cast<double>(cache_bytes), repeats});
-  };
+  const auto base = static_cast<double>(std::min(cache_bytes, kMostTold));
+  const auto add = [&](double share, int repeats) { points_.push_back({share * base, repeats}); };
   // Neighbours differ in both, so that few chains tell of both already.
   for (const auto& [small, large] : {std::pair{0, 3}, {1, 0}, {3, 1}}) {
     add(1.0 / 4, small);

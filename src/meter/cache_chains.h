@@ -28,8 +28,9 @@ std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> 
 
 class CacheChains {
  public:
-  /// `cache_bytes`: size of the largest cache. The points lie from a sixteenth of it to twice it; small ones are also
-  /// run in twice and four times the time, since models work longer on the same bytes than chains do.
+  /// `cache_bytes`: size of the largest cache. The points lie from a sixteenth of it, or of 32 MB where it is larger,
+  /// to twice that; small ones are also run in twice and four times the time, since models work longer on the same
+  /// bytes than chains do.
   CacheChains(std::int64_t cache_bytes, std::uint64_t seed);
 
   /// How often a chain is run, and how often at first only to bring the caches into the state of a loop: measured, λ of

@@ -1,5 +1,6 @@
 #include "mmt/cold_curve.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <unsupported/Eigen/NonLinearOptimization>
@@ -10,7 +11,7 @@ namespace {
 
 // What is usual, and how far devices lie apart: natural logarithms, except for the steepness.
 constexpr double kUsualOthers = 2500, kOthersSpread = 0.1;  // Bytes per microsecond: 2.5 GB/s.
-constexpr double kUsualScale = 0.75, kScaleSpread = 0.25;   // Of the largest cache.
+constexpr double kUsualScale = 0.75, kScaleSpread = 0.15;   // Of the largest cache.
 constexpr double kUsualSteepness = 2, kSteepnessSpread = 0.1;
 constexpr double kFlattest = 1, kSteepest = 6;
 // A point's λ has this error where it rests on so much cold time. More time than the second makes it no surer, since
@@ -43,7 +44,8 @@ struct Residuals {
       residuals[row] = 0;
       const double cold_us = chains.cold_extra_us[i];
       if (!(cold_us > 0)) continue;
-      const double told = chains.extra_us[i] / cold_us;
+      // Quicker than hot: in small chains data is left in the level-2 cache. No more is told by how much.
+      const double told = std::max(0.0, chains.extra_us[i] / cold_us);
       const double expected = curve.share(chains.bytes[i] + curve.others_bytes_per_us * chains.loop_us[i]);
       residuals[row] = (expected - told) / kPointError * std::sqrt(std::min(cold_us, kMostUs) / kPointUs);
     }

@@ -19,17 +19,24 @@ constexpr double kCostOfWriting = 0.5;
 // copies wait for it, and have nothing to compute meanwhile.
 constexpr double kCostOfReturning = 3;
 
-/// kept_weight_bytes(), remembered for kernels that come again and again.
-double weight_bytes(const KernelSignature& kernel, int threads) {
+/// What follows from a kernel's text alone.
+struct Weights {
+  std::int64_t kept_bytes = 0;  ///< kept_weight_bytes
+  bool reread = false;          ///< rereads_weights
+};
+
+/// Remembered for kernels that come again and again.
+Weights weights_of(const KernelSignature& kernel, int threads) {
   constexpr std::size_t kMostRemembered = 1 << 16;
-  thread_local std::unordered_map<std::string, std::int64_t> remembered;
+  thread_local std::unordered_map<std::string, Weights> remembered;
   thread_local int remembered_threads = 0;
-  if (kernel.key.empty()) return static_cast<double>(kept_weight_bytes(kernel, threads));
+  const auto work_out = [&] { return Weights{kept_weight_bytes(kernel, threads), rereads_weights(kernel)}; };
+  if (kernel.key.empty()) return work_out();
   if (remembered_threads != threads || remembered.size() > kMostRemembered) remembered.clear();
   remembered_threads = threads;
   const auto [place, fresh] = remembered.try_emplace(kernel.key);
-  if (fresh) place->second = kept_weight_bytes(kernel, threads);
-  return static_cast<double>(std::max(place->second, kernel.weight_bytes));
+  if (fresh) place->second = work_out();
+  return place->second;
 }
 
 /// The curve of a table's chains. Whoever predicts many models asks for the same one again and again.
@@ -60,7 +67,8 @@ CostModel CostModel::from(const ConfigRow& config) {
 }
 
 double CostModel::usual_us(const PlanSums& sums) const {
-  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + kUsuallyCold * sums.cold_extra_us;
+  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + kUsuallyCold * sums.cold_extra_us +
+         reread_share(kUsuallyCold) * sums.reread_extra_us;
 }
 
 double CostModel::cold_share(const PlanSums& sums) const {
@@ -79,11 +87,16 @@ double CostModel::return_us(double tensor_bytes, double since_bytes, double sinc
 }
 
 double CostModel::footprint_bytes(const KernelSignature& kernel) const {
-  return weight_bytes(kernel, threads) + kFreshOutputs * static_cast<double>(kernel.output_bytes);
+  const std::int64_t weights = std::max(weights_of(kernel, threads).kept_bytes, kernel.weight_bytes);
+  return static_cast<double>(weights) + kFreshOutputs * static_cast<double>(kernel.output_bytes);
 }
 
+bool CostModel::rereads(const KernelSignature& kernel) const { return weights_of(kernel, threads).reread; }
+
 double CostModel::latency_us(const PlanSums& sums) const {
-  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + cold_share(sums) * sums.cold_extra_us;
+  const double share = cold_share(sums);
+  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + share * sums.cold_extra_us +
+         reread_share(share) * sums.reread_extra_us;
 }
 
 double CostModel::half_width_us(const PlanSums& sums) const {

@@ -50,6 +50,7 @@ LatencyFormula LatencyFormula::from(const CostModel& model, const std::vector<st
   formula.kernel_overhead_us = model.kernel_overhead_us;
   formula.hot = number("hot_us");
   formula.cold_extra = number("cold_extra_us");
+  formula.reread_extra = number("reread_extra_us");
   formula.kernels = number("kernels");
   formula.footprint = number("footprint_bytes");
   formula.others_bytes_per_us = model.cold.others_bytes_per_us;
@@ -127,7 +128,7 @@ void SpaceTable::set_pair(int slot_a, int choice_a, int slot_b, int choice_b, st
 }
 
 void SpaceTable::compile(const LatencyFormula& formula, int joint_limit) {
-  for (const int number : {formula.hot, formula.cold_extra, formula.kernels, formula.footprint}) {
+  for (const int number : {formula.hot, formula.cold_extra, formula.reread_extra, formula.kernels, formula.footprint}) {
     require(number >= -1 && number < static_cast<int>(features_.size()),
             "the formula names feature " + std::to_string(number) + ", which does not exist");
   }

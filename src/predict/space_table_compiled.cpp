@@ -15,7 +15,7 @@ constexpr std::size_t kBlock = 512;
 
 SumLanes to_lanes(const LatencySums& sums) {
   return SumLanes{static_cast<float>(sums.direct_us), static_cast<float>(sums.cold_extra_us),
-                  static_cast<float>(sums.bytes), 0.0F};
+                  static_cast<float>(sums.bytes), static_cast<float>(sums.reread_extra_us)};
 }
 
 void add_features(std::vector<double>& sum, std::span<const double> more) {
@@ -127,8 +127,10 @@ LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> 
   const auto value = [&](int feature) { return feature < 0 ? 0.0 : features[feature]; };
   const double direct = value(formula.hot) + formula.kernel_overhead_us * value(formula.kernels);
   const double cold_extra = value(formula.cold_extra);
-  const double usual_us = direct + CostModel::kUsuallyCold * cold_extra;
-  return {direct, cold_extra, value(formula.footprint) + formula.others_bytes_per_us * usual_us};
+  const double reread_extra = value(formula.reread_extra);
+  const double usual_us =
+      direct + CostModel::kUsuallyCold * cold_extra + CostModel::reread_share(CostModel::kUsuallyCold) * reread_extra;
+  return {direct, cold_extra, value(formula.footprint) + formula.others_bytes_per_us * usual_us, reread_extra};
 }
 
 double cold_share_of(const LatencyFormula& formula, double bytes) {
@@ -139,7 +141,9 @@ double cold_share_of(const LatencyFormula& formula, double bytes) {
 }
 
 double finish_latency(const LatencyFormula& formula, const LatencySums& sums) {
-  return formula.run_overhead_us + sums.direct_us + cold_share_of(formula, sums.bytes) * sums.cold_extra_us;
+  const double share = cold_share_of(formula, sums.bytes);
+  return formula.run_overhead_us + sums.direct_us + share * sums.cold_extra_us +
+         CostModel::reread_share(share) * sums.reread_extra_us;
 }
 
 std::vector<JointTable> make_joint_tables(const SpaceTable& table, const LatencyFormula& formula, int joint_limit) {
@@ -204,7 +208,8 @@ void SpaceTable::evaluate(std::span<const Choice> rows, std::span<double> out) c
       form.formula.cold_share(std::span(bytes).first(count), std::span(share).first(count));
     }
     for (std::size_t r = 0; r < count; ++r) {
-      out[first + r] = form.formula.run_overhead_us + sums[r][0] + share[r] * sums[r][1];
+      out[first + r] = form.formula.run_overhead_us + sums[r][0] + share[r] * sums[r][1] +
+                       CostModel::reread_share(share[r]) * sums[r][3];
     }
   }
 }

@@ -9,7 +9,7 @@
 
 namespace mmt {
 
-/// The three sums that the latency needs, in one vector register; the fourth lane is unused.
+/// The four sums that the latency needs, in one vector register.
 using SumLanes = float __attribute__((vector_size(16)));
 
 /// One table over a few slots. Entry number: Σ choice · stride.
@@ -24,9 +24,10 @@ struct SpaceTable::Compiled {
   std::vector<JointTable> tables;
 };
 
-/// The formula's three sums of a feature vector: overheads of kernels + hot, cold − hot, own and others' bytes.
+/// The formula's sums of a feature vector: overheads of kernels + hot, cold − hot, own and others' bytes, and cold −
+/// hot of what is read several times.
 struct LatencySums {
-  double direct_us = 0, cold_extra_us = 0, bytes = 0;
+  double direct_us = 0, cold_extra_us = 0, bytes = 0, reread_extra_us = 0;
 };
 LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> features);
 

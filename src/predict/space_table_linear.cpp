@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "mmt/predict.h"
-#include "predict/space_table_compiled.h"
 
 namespace mmt {
 namespace {
@@ -55,12 +54,14 @@ std::vector<Line> lines_below(const LatencyFormula& formula, double low, double 
   return lines;
 }
 
-/// Weights over all features from weights over the formula's three sums.
-std::vector<double> feature_weights(const SpaceTable& table, double direct, double cold_extra, double bytes) {
+/// Weights over all features from weights over the formula's sums.
+std::vector<double> feature_weights(const SpaceTable& table, double direct, double cold_extra, double bytes,
+                                    double reread_extra = 0) {
   const LatencyFormula& formula = table.formula();
   const double others = bytes * formula.others_bytes_per_us;
   direct += others;
   cold_extra += CostModel::kUsuallyCold * others;
+  reread_extra += CostModel::reread_share(CostModel::kUsuallyCold) * others;
   std::vector<double> weights(table.features().size(), 0);
   const auto add = [&](int feature, double weight) {
     if (feature >= 0) weights[feature] += weight;
@@ -68,6 +69,7 @@ std::vector<double> feature_weights(const SpaceTable& table, double direct, doub
   add(formula.hot, direct);
   add(formula.kernels, direct * formula.kernel_overhead_us);
   add(formula.cold_extra, cold_extra);
+  add(formula.reread_extra, reread_extra);
   add(formula.footprint, bytes);
   return weights;
 }
@@ -140,7 +142,12 @@ double LinearCost::total(const std::int32_t* row) const {
 ExactSums::ExactSums(const SpaceTable& table)
     : direct(table, feature_weights(table, 1, 0, 0)),
       cold_extra(table, feature_weights(table, 0, 1, 0)),
-      bytes(table, feature_weights(table, 0, 0, 1)) {}
+      bytes(table, feature_weights(table, 0, 0, 1)),
+      reread_extra(table, feature_weights(table, 0, 0, 0, 1)) {}
+
+LatencySums ExactSums::total(const std::int32_t* row) const {
+  return {direct.total(row), cold_extra.total(row), bytes.total(row), reread_extra.total(row)};
+}
 
 LinearCost bytes_cost(const SpaceTable& table, double sign) {
   return LinearCost(table, feature_weights(table, 0, 0, sign));
@@ -172,10 +179,11 @@ std::vector<BytesRange> cut_by_cold_share(const SpaceTable& table) {
 std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange& range) {
   const LatencyFormula& formula = table.formula();
   std::vector<LowerBound> bounds;
+  double reread_low = 0;  // λ of what is read several times, at the range's low end.
   const auto add = [&](double constant_us, double cold_extra, double bytes) {
-    bounds.emplace_back(table, constant_us, feature_weights(table, 1, cold_extra, bytes));
+    bounds.emplace_back(table, constant_us, feature_weights(table, 1, cold_extra, bytes, reread_low));
   };
-  const double run = formula.run_overhead_us;
+  double run = formula.run_overhead_us;
   if (!formula.cold_share) {
     add(run, 0, 0);
     return bounds;
@@ -185,6 +193,10 @@ std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange
   const std::vector<Line> lines = lines_below(formula, range.low, range.high);
   const double share_high = cold_share_of(formula, range.high);
   const double share_low = lines.front().offset;
+  reread_low = CostModel::reread_share(share_low);
+  // Where being cold can gain time.
+  const double reread_extra_low = std::min(0.0, LinearCost(table, feature_weights(table, 0, 0, 0, 1)).lowest());
+  run += (CostModel::reread_share(share_high) - reread_low) * reread_extra_low;
   if (extra_low < 0) {  // Where being cold can gain time, only the range of λ is used.
     add(run + (share_high - share_low) * extra_low, share_low, 0);
     return bounds;

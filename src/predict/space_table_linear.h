@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mmt/space_table.h"
+#include "predict/space_table_compiled.h"
 
 namespace mmt {
 
@@ -79,10 +80,11 @@ std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange
 BytesRange narrowed(const SpaceTable& table, std::span<const LowerBound> bounds, double budget_us,
                     const BytesRange& range);
 
-/// The formula's three sums as linear costs: exact latencies along a search.
+/// The formula's sums as linear costs: exact latencies along a search.
 struct ExactSums {
-  LinearCost direct, cold_extra, bytes;
+  LinearCost direct, cold_extra, bytes, reread_extra;
   explicit ExactSums(const SpaceTable& table);
+  LatencySums total(const std::int32_t* row) const;
 };
 
 }  // namespace mmt

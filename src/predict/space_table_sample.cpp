@@ -7,7 +7,6 @@
 #include <string>
 
 #include "mmt/error.h"
-#include "predict/space_table_compiled.h"
 #include "predict/space_table_linear.h"
 
 namespace mmt {
@@ -176,9 +175,7 @@ SpaceAnswer sample_within(const SpaceTable& table, double budget_us, int count, 
   while (answer.latency_us.size() < static_cast<std::size_t>(count) && answer.visited < options.most_visits) {
     ++answer.visited;
     proposals.draw(random, row.data());
-    const LatencySums sums{exact.direct.total(row.data()), exact.cold_extra.total(row.data()),
-                           exact.bytes.total(row.data())};
-    const double latency = finish_latency(table.formula(), sums);
+    const double latency = finish_latency(table.formula(), exact.total(row.data()));
     if (latency > budget_us) continue;
     table.feature_sums(row, limited, features);
     bool kept = true;

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "mmt/error.h"
-#include "predict/space_table_compiled.h"
 #include "predict/space_table_linear.h"
 
 namespace mmt {
@@ -58,7 +57,7 @@ class Search {
     sums_.assign(slots + 1, LatencySums{});
     candidates_.resize(slots);
     for (std::size_t i = 0; i < costs_.size(); ++i) prefix_[0][i] = costs_[i].base();
-    sums_[0] = {exact_.direct.base(), exact_.cold_extra.base(), exact_.bytes.base()};
+    sums_[0] = {exact_.direct.base(), exact_.cold_extra.base(), exact_.bytes.base(), exact_.reread_extra.base()};
   }
 
   double lowest() const {
@@ -128,7 +127,8 @@ class Search {
       }
       sums_[slot + 1] = {sums_[slot].direct_us + exact_.direct.step(slot, row_.data()),
                          sums_[slot].cold_extra_us + exact_.cold_extra.step(slot, row_.data()),
-                         sums_[slot].bytes + exact_.bytes.step(slot, row_.data())};
+                         sums_[slot].bytes + exact_.bytes.step(slot, row_.data()),
+                         sums_[slot].reread_extra_us + exact_.reread_extra.step(slot, row_.data())};
       visit(slot + 1);
     }
   }

@@ -75,6 +75,46 @@ TEST(Predict, ASmallModelStaysHotAndALargeOneIsCold) {
   EXPECT_NEAR(large.latency_us, 10 + 16 * 0.5 + 16 * 20 + 16 * 10, 0.02);
 }
 
+TEST(Predict, KernelsThatBranchOnValuesAreNamedAndWidenTheInterval) {
+  FakeTable table = table_with_overheads();
+  const std::string select = table.add_kernel("Select", "", "[8] -> [8]", 100, 100);
+  const std::string other = table.add_kernel("ReLU", "", "[8] -> [8]", 100, 100);
+  const Prediction unsure = predict(plan_of(table, {select}, 0), table);
+  const Prediction sure = predict(plan_of(table, {other}, 0), table);
+  EXPECT_EQ(unsure.flags, "values");
+  EXPECT_EQ(sure.flags, "");
+  EXPECT_NEAR(unsure.latency_us, sure.latency_us, 1e-9);
+  EXPECT_GT(unsure.high_us - unsure.low_us, 0.9 * 100);
+  EXPECT_LT(sure.high_us - sure.low_us, 0.2 * 100);
+}
+
+TEST(Predict, WeightsThatARunReadsAgainAreLessCold) {
+  FakeTable table = table_with_overheads();
+  // The same weights of 2 MB in Winograd's form, for 4 tiles and for 64.
+  const auto add = [&](const std::string& edge) {
+    const std::string image = "[1,96," + edge + "," + edge + "]c4";
+    return table.add_kernel("Convolution", "kernel_x=3,kernel_y=3,pads=1x1x1x1", image + " -> " + image, 300, 200);
+  };
+  const std::string small = add("8"), large = add("48");
+  const auto predicted = [&](const std::string& key) {
+    ModelPlan plan = plan_of(table, std::vector<std::string>(4, key), 4 * 96 * 96 * 9);
+    for (PlanKernel& kernel : plan.kernels) kernel.signature.text = table.find_kernel(key)->text;
+    for (PlanKernel& kernel : plan.kernels) kernel.signature.attributes = table.find_kernel(key)->attributes;
+    return predict(plan, table);
+  };
+  const Prediction once = predicted(small), again = predicted(large);
+  ASSERT_GT(once.cold_share, 0.05);
+  ASSERT_LT(once.cold_share, 0.95);
+  EXPECT_NEAR(once.sums.cold_extra_us, 400, 1e-6);
+  EXPECT_NEAR(again.sums.reread_extra_us, 400, 1e-6);
+  EXPECT_EQ(again.sums.cold_extra_us, 0);
+  EXPECT_NEAR(once.latency_us, 10 + 4 * 200.5 + once.cold_share * 400, 1e-6);
+  EXPECT_NEAR(again.latency_us, 10 + 4 * 200.5 + again.cold_share * again.cold_share * 400, 1e-6);
+  double kernels = again.run_overhead_us;
+  for (const KernelCost& cost : again.kernels) kernels += cost.us;
+  EXPECT_NEAR(kernels, again.latency_us, 1e-6);
+}
+
 TEST(Predict, TablesOfEarlierVersionsAreNamed) {
   FakeTable table = table_with_overheads();
   const std::string key = table.add_kernel("Convolution", "", "[1] -> [1]", 30, 20);
@@ -185,7 +225,17 @@ double largest_miss(const ColdCurve& made) {
 }
 
 TEST(ColdCurve, ChainsGiveBackTheScaleThatMadeThem) {
-  for (const double scale : {1.2e7, 1.8e7, 2.5e7, 3.5e7, 5e7}) EXPECT_LT(largest_miss({2500, scale, 2}), 0.02) << scale;
+  for (const double scale : {1.2e7, 1.8e7, 2.5e7, 3.5e7, 5e7}) EXPECT_LT(largest_miss({2500, scale, 2}), 0.04) << scale;
+  for (const double scale : {1.8e7, 2.5e7, 3.5e7}) EXPECT_LT(largest_miss({2500, scale, 2}), 0.02) << scale;
+}
+
+TEST(ColdCurve, ChainsThatAreQuickerThanHotRunsTellNoMoreThanHotOnes) {
+  CacheCurve hot = chains_of({2500, 2.5e7, 2}, 5000), quicker = hot;
+  for (std::size_t i = 0; i < hot.bytes.size(); i += 2) {
+    hot.extra_us[i] = 0;
+    quicker.extra_us[i] = -0.5 * quicker.cold_extra_us[i];
+  }
+  EXPECT_EQ(ColdCurve::fit(quicker, 32 << 20), ColdCurve::fit(hot, 32 << 20));
 }
 
 TEST(ColdCurve, OtherTrafficAndSteepnessAreMetAsFarAsTheScaleCan) {

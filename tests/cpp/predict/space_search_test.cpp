@@ -45,10 +45,10 @@ TEST(LatencyBounds, NeverAboveTheLatency) {
 }
 
 TEST(LatencyBounds, HoldWhereBeingColdGainsTime) {
-  SpaceTable table({3, 3}, testing::space_features(), std::vector<double>{100, -50, 1, 1e6, 0});
+  SpaceTable table({3, 3}, testing::space_features(), std::vector<double>{100, -50, 1, 1e6, 0, -20});
   for (int slot = 0; slot < 2; ++slot) {
-    table.set_choice(slot, 1, std::vector<double>{10, 30, 1, 3e6, 0});
-    table.set_choice(slot, 2, std::vector<double>{-10, -30, 1, 5e6, 0});
+    table.set_choice(slot, 1, std::vector<double>{10, 30, 1, 3e6, 0, 15});
+    table.set_choice(slot, 2, std::vector<double>{-10, -30, 1, 5e6, 0, -15});
   }
   table.compile(LatencyFormula::from(testing::space_cost_model(), testing::space_features()));
   const Everything all = try_everything(table);
@@ -59,7 +59,7 @@ TEST(LatencyBounds, HoldWhereBeingColdGainsTime) {
 
 TEST(LinearCost, MinimaAreExactForNeighbours) {
   const SpaceTable table = make_space({4, 3, 5, 4}, Pairs::kNeighbours, 3);
-  std::vector<double> weights{1, 0.5, 0.3, 1e-6, 0};
+  std::vector<double> weights{1, 0.5, 0.3, 1e-6, 0, 0.2};
   const LinearCost cost(table, weights);
   std::vector<std::int32_t> rows(table.configurations() * 4);
   table.enumerate(0, rows);

@@ -12,7 +12,8 @@
 namespace mmt::testing {
 
 inline const std::vector<std::string>& space_features() {
-  static const std::vector<std::string> names{"hot_us", "cold_extra_us", "kernels", "footprint_bytes", "weight_bytes"};
+  static const std::vector<std::string> names{"hot_us",          "cold_extra_us", "kernels",
+                                              "footprint_bytes", "weight_bytes",  "reread_extra_us"};
   return names;
 }
 
@@ -32,12 +33,12 @@ inline SpaceTable make_space(const std::vector<int>& sizes, Pairs pairs, std::ui
   const auto uniform = [&](double low, double high) {
     return std::uniform_real_distribution<double>(low, high)(random);
   };
-  SpaceTable table(sizes, space_features(), std::vector<double>{500, 40, 12, 1e6, 4e5});
+  SpaceTable table(sizes, space_features(), std::vector<double>{500, 40, 12, 1e6, 4e5, 20});
   for (int slot = 0; slot < table.slots(); ++slot) {
     for (int choice = 1; choice < sizes[slot]; ++choice) {
       table.set_choice(slot, choice,
                        std::vector<double>{uniform(-30, 200), uniform(0, 60), std::floor(uniform(-3, 6)),
-                                           uniform(0, 1e6), uniform(0, 5e5)});
+                                           uniform(0, 1e6), uniform(0, 5e5), uniform(0, 40)});
     }
   }
   for (int a = 0; a < table.slots() && pairs != Pairs::kNone; ++a) {
@@ -46,7 +47,8 @@ inline SpaceTable make_space(const std::vector<int>& sizes, Pairs pairs, std::ui
       for (int i = 0; i < sizes[a]; ++i) {
         for (int j = 0; j < sizes[b]; ++j) {
           if (random() % 2 == 0) continue;
-          table.set_pair(a, i, b, j, std::vector<double>{uniform(-15, 15), uniform(0, 4), 1, uniform(0, 2e4), 0});
+          table.set_pair(a, i, b, j,
+                         std::vector<double>{uniform(-15, 15), uniform(0, 4), 1, uniform(0, 2e4), 0, uniform(0, 3)});
         }
       }
     }
@@ -74,6 +76,7 @@ inline double defined_latency(const SpaceTable& table, std::span<const std::int3
   sums.cold_extra_us = sum[1];
   sums.kernels = sum[2];
   sums.footprint_bytes = sum[3];
+  sums.reread_extra_us = sum[5];
   return space_cost_model().latency_us(sums);
 }
 
