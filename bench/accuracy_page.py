@@ -31,7 +31,8 @@ All figures are errors in per cent. *Fresh*: predictions from operators that sta
 the median ratio of the operators' hot times against the table's), with how cold chains of operators say that models
 run. *Raw*: the table as it was metered, before the models. *Floor*: the same statistics between the even and the odd
 rounds of the measured models. *Inside*: share of the models in the 95 % interval of *now*. A target counts as *met*
-where the figure is under it or under 1.2 times the floor of its run: by fresh / by now.
+where the figure is under it or under 1.2 times the floor of its run: by fresh / by now. *Measured*: the day, and the
+machine's last cache where the version of that day told it.
 """
 
 
@@ -64,8 +65,15 @@ def row(name: str, result: dict[str, Any]) -> str:
         f"{100 * inside(result) / len(result['models']):.0f} %",
         f"{now['spearman']:.3f}",
         " / ".join("yes" if is_met(result, metrics) else "no" for metrics in judged),
+        measured(result),
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def measured(result: dict[str, Any]) -> str:
+    """Day and machine of a row; rows of earlier versions know only the day."""
+    day = str(result.get("made_at", ""))[:10]
+    return day + (f", L3 {result['l3_mib']:.0f} MiB" if "l3_mib" in result else "")
 
 
 def inside(result: dict[str, Any]) -> int:
@@ -93,8 +101,8 @@ def page(results: dict[str, dict[str, Any]]) -> str:
             f"Target per set: {target}.",
             "",
             "| set | models | fresh MAPE | bias | max | now MAPE | bias | max | raw MAPE | floor (MAPE / max) "
-            "| scale | inside | Spearman | met |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+            "| scale | inside | Spearman | met | measured |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
             *(row(name, result) for name, result in mine.items()),
             "",
         ]

@@ -24,6 +24,7 @@ from example_spaces import ROOT
 
 from mmt._core.base import cpu_times
 from mmt.meter import meter_ops
+from mmt.predict import open_table
 from mmt.predictor import latency_predictor
 from mmt.validate import ValidationReport, validate
 
@@ -59,6 +60,7 @@ def run_set(one: ModelSet, most: int, rounds: int, seed: int) -> dict[str, Any]:
         "steal_pct": 100 * (after["steal"] - before["steal"]) / max(after["total"] - before["total"], 1),
         "engine_share": metered.engine_share if metered else None,
         "meter_s": metered.wall_s if metered else None,
+        "l3_mib": open_table(folder).config["run"]["l3_bytes"] / 2**20,
         "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     if one.calibrated and len(report.rows) > CALIBRATION:

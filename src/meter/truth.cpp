@@ -164,7 +164,7 @@ class TruthRun {
   /// no model finds that reads its weights once a run. A few do not push each other out by themselves: those that
   /// follow are run too, until nothing can be left in the cache.
   void remind(std::span<const std::size_t> companions, std::size_t first, std::size_t end) {
-    constexpr std::int64_t kCaches = 4;
+    constexpr std::int64_t kCaches = 8;
     std::int64_t bytes = 0;
     const auto run = [&](std::size_t index) {
       if (subjects_[index].session == nullptr) return;

@@ -14,10 +14,10 @@ constexpr double kTwoSided95 = 1.96;
 constexpr double kFreshOutputs = 0.15;
 // What a byte of cold memory costs a kernel that writes to it, against one that reads weights from it: nothing waits
 // for what is written.
-constexpr double kCostOfWriting = 0.5;
-// What a byte of a tensor costs that is read again after it has left the caches, against one of weights: additions and
-// copies wait for it, and have nothing to compute meanwhile.
-constexpr double kCostOfReturning = 3;
+constexpr double kCostOfWriting = 0.15;
+// What a byte of a tensor costs that is read again after it has left the caches, against one of weights. Rows hold what
+// reading from the last cache takes already.
+constexpr double kCostOfReturning = 0.5;
 
 /// What follows from a kernel's text alone.
 struct Weights {
