@@ -78,12 +78,12 @@ struct RegionDesc {
   int dst_stride[3] = {1, 1, 1};
 };
 
-/// One command of the engine's schedule, in execution order.
 /// The type of a kernel that the engine does not list: where the next kernel belongs to another of its backends, it
 /// copies what that reads (MNN: plain C++ code beside code for vector units, which packs other numbers of channels).
 /// It has the name of that next kernel.
 inline constexpr char kCopyType[] = "Copy";
 
+/// One command of the engine's schedule, in execution order.
 struct KernelDesc {
   std::string name;   ///< The engine's name of the command, for example "/conv/Conv_output_0_raster_0".
   std::string type;   ///< "Convolution", "Raster", "BinaryOp", "While", …

@@ -176,7 +176,7 @@ def validate(
         run = table.config["run"]
         cache_bytes = _core.truth.largest_cache_bytes(run["l3_bytes"], run["cpus_online"])
         measured_now = _core.truth.measure(engine, todo, companions, rounds, runs, seed, split, hook, cache_bytes,
-                                           table.config["run"]["displace_bytes"])
+                                           run["displace_bytes"])
     truths = measured_now["models"]
     scale = _scale(table, measured_now["kernels"])
     now = _core.predict.overlay(table, {}, measured_now["cache"])
