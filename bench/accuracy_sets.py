@@ -33,7 +33,7 @@ class ModelSet:
     dtype: Any = "float32"
     threads: int = 1
     calibrated: bool = False
-    rounds: int = 36
+    rounds: int = 24
     aged: bool = False
 
     @cached_property
@@ -114,7 +114,7 @@ def all_sets(seed: int) -> list[ModelSet]:
         return lambda: sampled(name, count, seed)
 
     examples = ("resnet", "mobilenetv3")
-    rounds = {"resnet": 18, "mobilenetv3": 36}
+    rounds = {"resnet": 18, "mobilenetv3": 24}
     sets = [
         ModelSet(name, "spaces", from_yaml(name), variants(name, count), SHAPE, calibrated=True, rounds=rounds[name])
         for name, count in zip(examples, (24, 40), strict=True)

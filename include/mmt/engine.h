@@ -143,18 +143,11 @@ struct RunRequest {
   int settling_runs = 0;  ///< After the first: before so many no other memory is read, as nobody asks what they take.
 };
 
-/// Sessions one after another, `times` times over. After its profiled run each session runs `repeats` times more, which
-/// touches what it touched already: so a chain can take the time of a model that works longer on the same bytes.
-struct ChainRequest {
-  int times = 1;
-  int repeats = 0;
-};
-
 /// Times of a chain: sessions run one after another, several times over, every run profiled.
 struct ChainSamples {
   std::vector<float> kernel_us;  ///< times × kernels of all sessions in order, time by time.
   double timed_us = 0;           ///< Wall time of the runs, repeated ones too.
-  double waited_us = 0;          ///< Wall time of waiting for the engine's threads to wake up.
+  double waited_us = 0;          ///< Wall time that the loops take besides: threads wake up, activations are written.
   double overhead_us = 0;        ///< Wall time of the call that is in neither.
   double steal_share = 0;        ///< As in RunSamples.
 };
@@ -202,7 +195,7 @@ class Engine {
   /// the caches: no message to another process, and inputs that are written once, before the first run. No run may be
   /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time,
   /// negative repeats or a session of another engine.
-  ChainSamples run_chain(std::span<Session* const> sessions, const ChainRequest& request);
+  ChainSamples run_chain(std::span<Session* const> sessions, int times);
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}
   /// True where started runs are made by another process while this one goes on (Session::start). Whoever wants
@@ -213,7 +206,7 @@ class Engine {
 
  private:
   /// At least one session and one time. Here: by Session::run().
-  virtual ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request);
+  virtual ChainSamples do_run_chain(std::span<Session* const> sessions, int times);
 };
 
 }  // namespace mmt

@@ -16,7 +16,7 @@ struct KernelCost {
   double us = 0;
   double se_us = 0;  ///< Standard error from the table's own noise.
   double hot_us = 0, cold_us = 0;
-  bool rereads = false;    ///< Pays what is cold of it by λ² instead of λ (PlanSums::reread_extra_us).
+  bool rereads = false;    ///< Pays what is cold of it by ColdShare::again.
   double memory_us = 0;    ///< What it takes longer where the memory that it is the first to use is cold.
   double return_us = 0;    ///< Part of `us`: reading tensors again that were last used long before.
   bool estimated = false;  ///< No row in the table.
@@ -42,10 +42,17 @@ struct Prediction {
   double run_overhead_us = 0;      ///< Part of latency_us: once per run.
   double kernel_overhead_us = 0;   ///< Part of latency_us: all kernels' own overheads.
   double cold_share = 0;           ///< λ: how far between hot (0) and cold (1) the kernels were taken.
+  double reread_share = 0;         ///< The same of kernels that read weights several times.
   PlanSums sums;
   std::vector<KernelCost> kernels;  ///< One per plan kernel.
   std::vector<double> node_us;      ///< One per plan node.
   std::string flags;                ///< Noise flags of the rows that were used, "estimated", "unsure", "values", ….
+};
+
+/// λ of a run.
+struct ColdShare {
+  double once = 0;   ///< Of what it reads once.
+  double again = 0;  ///< Of weights that it reads several times (rereads_weights).
 };
 
 /// What turns sums into a latency: constants of the table, and the two shares that intervals are made of.
@@ -62,14 +69,19 @@ struct CostModel {
   double estimate_share = 0.5;
 
   static CostModel from(const ConfigRow& config);
-  /// What a run takes that is half cold: a sum, unlike the latency, and as good for λ, which hardly depends on it.
+  /// What a run takes that is half cold: a sum, unlike the latency.
   double usual_us(const PlanSums& sums) const;
   static constexpr double kUsuallyCold = 0.5;
-  /// λ of kernels that read weights several times, where others' is `share`: the last cache has seen that they are
-  /// needed again. Rises with it, from 0 to 1.
-  static constexpr double reread_share(double share) { return share * share; }
+  static constexpr double kUsuallyRereadCold = 0.25;  ///< The same of kernels that read weights several times.
+  /// λ depends on the time that others have to fill the caches, and that on λ: so often it is worked out again with the
+  /// time that follows from the last one, from usual_us on.
+  static constexpr int kShareSteps = 3;
+  /// What a run with these λ takes beyond usual_us, in microseconds. Extras: as of PlanSums.
+  static constexpr double beyond_usual_us(const ColdShare& share, double cold_extra_us, double reread_extra_us) {
+    return (share.once - kUsuallyCold) * cold_extra_us + (share.again - kUsuallyRereadCold) * reread_extra_us;
+  }
   /// λ of a run: of its own bytes, and of those that others touch meanwhile.
-  double cold_share(const PlanSums& sums) const;
+  ColdShare cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;
   /// What a kernel adds to a run of a model where nothing stays in the caches, in microseconds, its overhead included;
   /// a run pays λ of it. `hot_us`, `cold_us`: of its row.

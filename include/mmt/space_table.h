@@ -30,6 +30,14 @@ using ColdShares = std::function<void(std::span<const double> bytes, std::span<d
 /// to be called from any thread.
 ColdShares sampled_shares(const std::function<double(double bytes)>& share, double low, double high);
 
+/// λ of the bytes that go through the caches during a run: its footprint, and others' (without its own overhead). Rises.
+struct ShareCurve {
+  ColdShares shares;                           ///< Called for whole blocks, from any thread. Empty: 0.
+  std::function<double(double bytes)> exact;  ///< Where more digits count than a sampled curve has. Empty: by `shares`.
+
+  double at(double bytes) const;
+};
+
 /// How five features become a latency in microseconds.
 struct LatencyFormula {
   double run_overhead_us = 0, kernel_overhead_us = 0;
@@ -37,11 +45,7 @@ struct LatencyFormula {
   int hot = -1, cold_extra = -1, reread_extra = -1, kernels = -1, footprint = -1;
   /// Bytes that others push through the caches per microsecond of a run that is half cold (CostModel::usual_us).
   double others_bytes_per_us = 0;
-  /// λ of the bytes that go through: the footprint, and others' during the run (without its own overhead). Rises.
-  /// Called for whole blocks, from any thread. Empty: 0.
-  ColdShares cold_share;
-  /// The same for one number where more digits count than a sampled curve has. Empty: by cold_share.
-  std::function<double(double bytes)> exact_share;
+  ShareCurve once, again;  ///< As of ColdShare.
 
   /// The table's cost model over features named hot_us, cold_extra_us, reread_extra_us, kernels and footprint_bytes.
   static LatencyFormula from(const CostModel& model, const std::vector<std::string>& features);

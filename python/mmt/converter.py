@@ -71,7 +71,7 @@ def _named(net: Any) -> dict[str, torch.nn.Module]:
 
 
 def validation(dir: str | os.PathLike[str], ops: Any, save_path: str | os.PathLike[str] | None = None, lp: Any = None,
-               *, rounds: int = 36, runs: int = 2, seed: int = 1, engine: Any = None) -> ValidationReport:
+               *, rounds: int = 24, runs: int = 2, seed: int = 1, engine: Any = None) -> ValidationReport:
     """Measures the models of a folder (`export_models` makes one) and compares them with their predictions.
 
     `dir`: folder of `.mnn` files. `ops`: operator folder, table path or LatencyTable. `save_path`: a CSV file with one

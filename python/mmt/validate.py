@@ -130,7 +130,7 @@ def validate(
     *,
     dtype: str | Sequence[str] = "float32",
     threads: int | None = None,
-    rounds: int = 36,
+    rounds: int = 24,
     runs: int = 2,
     seed: int = 1,
     exact: bool | str = "auto",

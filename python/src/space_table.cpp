@@ -120,20 +120,20 @@ void compile_formula(SpaceTable& table, double run_overhead_us, double kernel_ov
   constants.run_overhead_us = run_overhead_us;
   constants.kernel_overhead_us = kernel_overhead_us;
   mmt::LatencyFormula formula = mmt::LatencyFormula::from(constants, table.features());
-  formula.cold_share = nullptr;
-  formula.exact_share = nullptr;
+  formula.once = {};
   if (nb::isinstance<nb::callable>(cold_share)) {
     const auto [low, high] = formula.footprint < 0 ? std::pair(0.0, 0.0) : bytes_bounds(table, formula.footprint);
     // Sampled once: evaluation then needs no interpreter.
     const auto function = nb::cast<nb::callable>(cold_share);
     const auto share = [&](double bytes) { return nb::cast<double>(function(bytes)); };
-    formula.cold_share = mmt::sampled_shares(share, low, high);
+    formula.once.shares = mmt::sampled_shares(share, low, high);
   } else if (!cold_share.is_none()) {
     const double share = nb::cast<double>(cold_share);
-    formula.cold_share = [share](std::span<const double>, std::span<double> out) {
+    formula.once.shares = [share](std::span<const double>, std::span<double> out) {
       std::fill(out.begin(), out.end(), share);
     };
   }
+  formula.again = formula.once;
   table.compile(formula);
 }
 

@@ -8,14 +8,12 @@
 
 namespace mmt {
 
-ChainSamples Engine::run_chain(std::span<Session* const> sessions, const ChainRequest& request) {
-  if (request.times < 1 || sessions.empty() || request.repeats < 0)
-    throw Error(ErrorCode::kInvalidArgument,
-                "a chain holds sessions, is run, and repeats no run a negative number of times");
-  ChainSamples samples = do_run_chain(sessions, request);
+ChainSamples Engine::run_chain(std::span<Session* const> sessions, int times) {
+  if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+  ChainSamples samples = do_run_chain(sessions, times);
   std::size_t kernels = 0;
   for (const Session* session : sessions) kernels += session->desc().kernels.size();
-  kernels *= static_cast<std::size_t>(request.times);
+  kernels *= static_cast<std::size_t>(times);
   if (samples.kernel_us.size() != kernels) {
     throw Error(ErrorCode::kEngine, "the engine gave " + std::to_string(samples.kernel_us.size()) +
                                         " kernel times of a chain instead of " + std::to_string(kernels));
@@ -23,19 +21,15 @@ ChainSamples Engine::run_chain(std::span<Session* const> sessions, const ChainRe
   return samples;
 }
 
-ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) {
+ChainSamples Engine::do_run_chain(std::span<Session* const> sessions, int times) {
   ChainSamples chain;
-  for (int time = 0; time < request.times; ++time) {
+  for (int time = 0; time < times; ++time) {
     for (Session* session : sessions) {
       const RunSamples samples = session->run({1, true});
       chain.kernel_us.insert(chain.kernel_us.end(), samples.kernel_us.begin(), samples.kernel_us.end());
       chain.timed_us += samples.timed_us;
       chain.overhead_us += samples.overhead_us;
       chain.steal_share = std::max(chain.steal_share, samples.steal_share);
-      if (request.repeats == 0) continue;
-      const RunSamples repeated = session->run({request.repeats});
-      chain.timed_us += repeated.timed_us;
-      chain.overhead_us += repeated.overhead_us;
     }
   }
   return chain;

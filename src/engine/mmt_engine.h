@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct below or the meaning of a call changes. */
-#define MMT_ENGINE_ABI_VERSION 6
+#define MMT_ENGINE_ABI_VERSION 7
 #define MMT_ENGINE_ENTRY "mmt_engine_plugin"
 
 /* Same order as mmt::ErrorCode, shifted by one. */
@@ -59,13 +59,13 @@ typedef struct mmt_engine_run {
   int32_t migrations;     /* out: -1 where unreadable */
 } mmt_engine_run;
 
-/* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before. */
+/* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before.
+ * A session may stand at several places. Each finds the memory of its activations as near as in a model. */
 typedef struct mmt_engine_chain {
   int32_t times;      /* in: at least 1 */
-  int32_t repeats;    /* in: after its profiled run each session runs so many times more */
   float* kernel_us;   /* out: [times][kernels of all sessions, in order] */
   double timed_us;    /* out: time of all runs */
-  double waited_us;   /* out: time of waiting for the engine's threads to wake up */
+  double waited_us;   /* out: time that the loops take besides: threads wake up, activations are written */
   double overhead_us; /* out: time of the call that is in neither */
   double steal_share; /* out: 0..1, -1 where unreadable */
 } mmt_engine_chain;

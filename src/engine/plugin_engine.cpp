@@ -147,7 +147,7 @@ class PluginEngine final : public Engine {
   }
 
  private:
-  ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
+  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
     std::vector<mmt_engine_session*> links;
     std::size_t kernels = 0;
     for (Session* session : sessions) {
@@ -157,10 +157,9 @@ class PluginEngine final : public Engine {
       kernels += link->desc().kernels.size();
     }
     ChainSamples samples;
-    samples.kernel_us.resize(static_cast<std::size_t>(request.times) * kernels);
+    samples.kernel_us.resize(static_cast<std::size_t>(times) * kernels);
     mmt_engine_chain chain{};
-    chain.times = request.times;
-    chain.repeats = request.repeats;
+    chain.times = times;
     chain.kernel_us = samples.kernel_us.data();
     checked([&](mmt_engine_error* error) { return handle_->api.run_chain(links.data(), links.size(), &chain, error); });
     samples.timed_us = chain.timed_us;

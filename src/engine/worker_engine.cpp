@@ -226,7 +226,7 @@ class WorkerEngine final : public Engine {
   }
 
  private:
-  ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
+  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
     json ids = json::array();
     for (Session* session : sessions) {
       const auto* link = dynamic_cast<const WorkerSession*>(session);
@@ -235,7 +235,7 @@ class WorkerEngine final : public Engine {
     }
     const std::string what = "a chain of " + std::to_string(sessions.size()) + " models";
     const Frame answer = worker_->call(
-        {{{"call", "chain"}, {"sessions", ids}, {"times", request.times}, {"repeats", request.repeats}}, {}}, what);
+        {{{"call", "chain"}, {"sessions", ids}, {"times", times}}, {}}, what);
     ChainSamples samples;
     PayloadReader reader(answer.payload);
     samples.kernel_us = reader.take<float>(answer.header.at("kernels"));

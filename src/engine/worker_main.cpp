@@ -97,7 +97,7 @@ class Server {
   Frame chain(const json& header) {
     std::vector<Session*> links;
     for (const json& id : header.at("sessions")) links.push_back(&session(id));
-    const ChainSamples samples = engine_->run_chain(links, {header.at("times"), header.at("repeats")});
+    const ChainSamples samples = engine_->run_chain(links, header.at("times"));
     Frame answer{{{"ok", true},
                   {"kernels", samples.kernel_us.size()},
                   {"timed_us", samples.timed_us},

@@ -98,7 +98,7 @@ int run_chain(mmt_engine_session* const* sessions, size_t count, mmt_engine_chai
   return guarded(error, [&] {
     std::vector<mmt::mnn::MnnSession*> links;
     for (size_t i = 0; i < count; ++i) links.push_back(sessions[i]->session.get());
-    const mmt::ChainSamples samples = mmt::mnn::MnnSession::run_chain(links, {chain->times, chain->repeats});
+    const mmt::ChainSamples samples = mmt::mnn::MnnSession::run_chain(links, chain->times);
     std::copy(samples.kernel_us.begin(), samples.kernel_us.end(), chain->kernel_us);
     chain->timed_us = samples.timed_us;
     chain->waited_us = samples.waited_us;

@@ -69,7 +69,6 @@ void MnnSession::prepare_inputs(const OpenOptions& options) {
       throw Error(ErrorCode::kUnsupported, origin_ + ": input '" + named.name + "' has type " + type_name(type.type) +
                                                ", which cannot be filled");
     const std::size_t count = element_count(named.tensor->shape());
-    takes_indices_ = takes_indices_ || type.type.code != halide_type_float;
     Input input;
     input.device = named.tensor;
     // Integers are indices more often than not: the default range must be legal for any table.
@@ -209,30 +208,32 @@ RunSamples MnnSession::run(const RunRequest& request) {
   return samples;
 }
 
-ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, const ChainRequest& request) {
-  if (request.times < 1 || sessions.empty())
+ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int times) {
+  if (times < 1 || sessions.empty())
     throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
   const std::int64_t start = now_ns();
   ChainSamples samples;
   std::size_t kernels = 0;
   for (MnnSession* session : sessions) {
     session->fill_inputs();
+    if (!session->activations_ && !session->synchronise_) session->find_activations();
     kernels += session->desc_.kernels.size();
   }
-  samples.kernel_us.resize(static_cast<std::size_t>(request.times) * kernels);
+  samples.kernel_us.resize(static_cast<std::size_t>(times) * kernels);
   float* place = samples.kernel_us.data();
   StealMeter& steal = sessions.front()->shared_.steal;
   steal.start();
-  for (int time = 0; time < request.times; ++time) {
+  for (int time = 0; time < times; ++time) {
     for (MnnSession* session : sessions) {
-      // The engine may use an input's memory again for other tensors, whose values are no legal indices.
-      if (time > 0 && session->takes_indices_) session->fill_inputs();
+      const std::int64_t begin = now_ns();
+      // In a model, the kernels before used this memory as well.
+      if (session->activations_) session->activations_->write();
+      // The engine uses an input's memory again for other tensors: fed with its own results, a network soon computes with
+      // denormal numbers, or with values that are no legal indices.
+      session->fill_inputs();
+      samples.waited_us += static_cast<double>(now_ns() - begin) * 1e-3;
       samples.timed_us += session->execute_profiled(place);
       samples.waited_us += session->waited_us_;
-      for (int i = 0; i < request.repeats; ++i) {
-        if (session->takes_indices_) session->fill_inputs();
-        samples.timed_us += session->execute();
-      }
       place += session->desc_.kernels.size();
     }
   }

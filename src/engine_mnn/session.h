@@ -41,7 +41,7 @@ class MnnSession {
   void subtract_memory(double mib) { desc_.memory_mib = std::max(0.0, desc_.memory_mib - mib); }
   RunSamples run(const RunRequest& request);
   /// Sessions of one engine one after another (mmt::Engine::run_chain).
-  static ChainSamples run_chain(std::span<MnnSession* const> sessions, const ChainRequest& request);
+  static ChainSamples run_chain(std::span<MnnSession* const> sessions, int times);
   std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs);
 
  private:
@@ -69,7 +69,6 @@ class MnnSession {
   SessionDesc desc_;
   std::vector<Input> inputs_;
   int next_filling_ = 0;
-  bool takes_indices_ = false;        // Of the inputs, some are integers.
   std::size_t listed_ = 0;            // Kernels but copies: those that the engine calls back around.
   std::vector<std::int64_t> stamps_;  // Two per such kernel, and one that takes whatever is too much.
   std::int64_t* cursor_ = nullptr;

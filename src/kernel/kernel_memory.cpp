@@ -256,15 +256,10 @@ std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads) {
 }
 
 bool rereads_weights(const KernelSignature& kernel) {
-  constexpr std::int64_t kLevel2 = std::int64_t{3} << 19;  // Beside what else a kernel reads and writes.
-  // Between two tiles Winograd's scratch memory takes the level-2 cache for itself.
-  constexpr std::int64_t kBesideScratch = std::int64_t{1} << 18;
   constexpr memory::Traits kUsual{8, 24, 4, 1};  // Of processors with AVX2.
   if (kernel.type != "Convolution" || kernel.weight_bytes <= 0) return false;
   const auto text = memory::KernelText::parse(kernel.type, kernel.attributes, kernel.text, kernel.weight_bytes);
-  if (text.inputs.empty() || text.outputs.empty() ||
-      kept_weight_bytes(kernel, 1) <= (has_window(kernel) ? kBesideScratch : kLevel2))
-    return false;
+  if (text.inputs.empty() || text.outputs.empty()) return false;
   return memory::passes_over_weights(memory::Convolution(text), kUsual) > 1;
 }
 
@@ -273,7 +268,7 @@ bool is_mostly_weights(const KernelSignature& kernel) {
   const auto weights = static_cast<double>(kernel.weight_bytes);
   // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
   // while each operator has its own.
-  if (has_window(kernel) || rereads_weights(kernel)) return false;
+  if (rereads_weights(kernel)) return false;
   return weights > 0 && weights > kMostly * (weights + static_cast<double>(kernel.output_bytes));
 }
 

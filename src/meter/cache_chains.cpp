@@ -1,11 +1,13 @@
 #include "meter/cache_chains.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <string>
 #include <utility>
 
+#include "meter/settling.h"
 #include "mmt/error.h"
 #include "mmt/kernel_memory.h"
 #include "mmt/log.h"
@@ -15,16 +17,31 @@ namespace mmt::metering {
 namespace {
 
 /// No model may be more than this share of a chain, or its own data would be most of what lies between its runs.
-constexpr double kLargestPart = 0.34;
+constexpr double kLargestPart = 0.6;
 /// What a byte of activations and scratch memory pushes out against one of weights. Measured: with 0.7, loops of
 /// operators and whole models agree best on how cold weights are after so many bytes; with 1, loops of operators that
 /// are mostly activations told less cold ones than models show.
 constexpr double kActivations = 0.7;
-// A model takes longer for its bytes than a chain does, so that chains of fewer bytes and more time tell of it too.
-constexpr double kNearest = 0.3, kFarthest = 1.6;
 // Larger caches are told of by chains as of this one: models touch a few megabytes to a few tens of them.
 constexpr std::int64_t kMostTold = std::int64_t{32} << 20;
 constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
+/// Times of chains around a model's, against it.
+constexpr double kQuicker = 0.7, kSlower = 1.4;
+/// Of a chain's bytes, those of the model that only takes time; and how often that is run at most.
+constexpr double kMostWaiting = 0.2, kMostRuns = 400;
+
+/// The model that works longest on its data, among those that touch at most so many bytes; -1: none is known to.
+int patient(std::span<const ChainCandidate> candidates, double most_bytes) {
+  int best = -1;
+  double most = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto bytes = static_cast<double>(candidates[i].bytes);
+    if (bytes <= 0 || bytes > most_bytes || candidates[i].us <= most * bytes) continue;
+    most = candidates[i].us / bytes;
+    best = static_cast<int>(i);
+  }
+  return best;
+}
 
 }  // namespace
 
@@ -40,10 +57,10 @@ std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib, int threa
   return static_cast<std::int64_t>(weights + kActivations * activations);
 }
 
-std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> sessions, const ChainRequest& request,
+std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> sessions, int times,
                                       const std::function<void()>& lost) {
   try {
-    return engine.run_chain(sessions, request);
+    return engine.run_chain(sessions, times);
   } catch (const Error& error) {
     log(LogLevel::kWarning, std::string("how cold a model runs is not measured any further: ") + error.what());
     if (error.code() == ErrorCode::kCrashed || error.code() == ErrorCode::kTimeout) lost();
@@ -53,62 +70,110 @@ std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> 
 
 CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
   const auto base = static_cast<double>(std::min(cache_bytes, kMostTold));
-  const auto add = [&](double share, int repeats) { points_.push_back({share * base, repeats}); };
+  const auto add = [&](double share, int stretch) { points_.push_back({share * base, static_cast<double>(stretch)}); };
   // Neighbours differ in both, so that few chains tell of both already.
-  for (const auto& [small, large] : {std::pair{0, 3}, {1, 0}, {3, 1}}) {
+  for (const auto& [small, large] : {std::pair{1, 4}, {2, 1}, {4, 2}}) {
     add(1.0 / 4, small);
     add(1.0 / 16, large);
     add(1.0 / 8, small);
-    if (small != 3) add(1.0 / 2, small);
+    if (small != 4) add(1.0 / 2, small);
   }
-  add(1, 0);
-  add(2, 0);
+  add(1, 1);
+  add(2, 1);
 }
 
-void CacheChains::keep_near(double least, double most) {
-  const auto is_far = [&](const Point& point) {
-    return point.bytes < kNearest * least || point.bytes > kFarthest * most;
-  };
-  if (std::all_of(points_.begin(), points_.end(), is_far)) return;
-  std::erase_if(points_, is_far);
+void CacheChains::look_like(std::vector<ChainCandidate> models, std::span<const ChainCandidate> candidates) {
+  std::erase_if(models, [](const ChainCandidate& model) { return model.bytes <= 0 || model.us <= 0; });
+  if (models.empty()) return;
+  std::sort(models.begin(), models.end(),
+            [](const ChainCandidate& a, const ChainCandidate& b) { return a.us < b.us; });
+  double most = 0;
+  for (const ChainCandidate& candidate : candidates) most += static_cast<double>(candidate.bytes);
+  points_.clear();
+  // From the quickest to the slowest. What is as cold as can be, or not at all, tells little of those between.
+  constexpr std::size_t kMost = 4;
+  const std::size_t count = std::min(models.size(), kMost);
+  for (std::size_t i = 0; i < count; ++i) {
+    const ChainCandidate& model = models[count == 1 ? 0 : i * (models.size() - 1) / (count - 1)];
+    const double bytes = std::min(static_cast<double>(model.bytes), most);
+    points_.push_back({bytes, 1, model.us});
+    if (count <= kMost / 2 || i == 0) points_.push_back({bytes, 1, kQuicker * model.us});
+    if (count <= kMost / 2 || i + 1 == count) points_.push_back({bytes, 1, kSlower * model.us});
+  }
+  point_ = -1;
 }
 
-ChainRequest CacheChains::request() const { return {kTimes, points_[static_cast<std::size_t>(point_)].repeats}; }
+double CacheChains::expected_us() const {
+  return point_ < 0 ? 0 : times() * links_us_ * points_[static_cast<std::size_t>(point_)].pace;
+}
 
-std::vector<int> CacheChains::next(std::span<const std::int64_t> bytes) {
-  std::vector<int> order(bytes.size());
+std::vector<int> CacheChains::next(std::span<const ChainCandidate> candidates) {
+  std::vector<int> order(candidates.size());
   std::iota(order.begin(), order.end(), 0);
   std::shuffle(order.begin(), order.end(), random_);
   // A point that cannot be reached is passed over.
   for (std::size_t attempt = 0; attempt < points_.size(); ++attempt) {
     point_ = (point_ + 1) % static_cast<int>(points_.size());
-    const double target = points_[static_cast<std::size_t>(point_)].bytes;
+    const Point& point = points_[static_cast<std::size_t>(point_)];
     std::vector<int> chain;
-    double sum = 0;
+    const bool waits = point.us > 0 || point.stretch > 1;
+    const int waiting = waits ? patient(candidates, kMostWaiting * point.bytes) : -1;
+    if (point.stretch > 1 && waiting < 0) continue;
+    double sum = waiting < 0 ? 0 : static_cast<double>(candidates[static_cast<std::size_t>(waiting)].bytes);
     for (const int index : order) {
-      const auto own = static_cast<double>(bytes[static_cast<std::size_t>(index)]);
-      if (own <= 0 || own > kLargestPart * target || sum + own > kTooMuch * target) continue;
+      const auto own = static_cast<double>(candidates[static_cast<std::size_t>(index)].bytes);
+      if (index == waiting || own <= 0 || own > kLargestPart * point.bytes || sum + own > kTooMuch * point.bytes)
+        continue;
       chain.push_back(index);
       sum += own;
-      if (sum >= kFull * target) break;
+      if (sum >= kFull * point.bytes) break;
     }
-    if (sum >= kTooLittle * target) return chain;
+    if (sum < kTooLittle * point.bytes) continue;
+    waits_.assign(chain.size(), false);
+    touched_ = sum;
+    if (waiting >= 0) stretch(chain, candidates, waiting, point);
+    double loop_us = 0;
+    for (const int index : chain) loop_us += candidates[static_cast<std::size_t>(index)].us;
+    settling_ = settling_runs(loop_us * point.pace);
+    links_us_ = loop_us;
+    return chain;
   }
   return {};
+}
+
+void CacheChains::stretch(std::vector<int>& chain, std::span<const ChainCandidate> candidates, int waiting,
+                          const Point& point) {
+  double us = 0;
+  for (const int index : chain) us += candidates[static_cast<std::size_t>(index)].us;
+  const double once = candidates[static_cast<std::size_t>(waiting)].us;
+  const double wait_us = std::max((point.us > 0 ? point.us / point.pace : point.stretch * us) - us, 0.0);
+  const auto runs = static_cast<std::size_t>(std::min(std::round(wait_us / once), kMostRuns));
+  std::vector<int> stretched;
+  waits_.clear();
+  for (std::size_t link = 0, waited = 0; link < chain.size(); ++link) {
+    stretched.push_back(chain[link]);
+    waits_.push_back(false);
+    for (; waited < runs * (link + 1) / chain.size(); ++waited) {
+      stretched.push_back(waiting);
+      waits_.push_back(true);
+    }
+  }
+  chain = std::move(stretched);
 }
 
 void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column,
                             int round, const std::function<int(std::size_t link, std::size_t kernel)>& number) {
   Point& at = points_[static_cast<std::size_t>(point_)];
-  // Between two uses of a link's data lies all of a loop but the link's own repeated runs.
-  const double own = static_cast<double>(at.repeats) / ((1 + at.repeats) * static_cast<double>(links.size()));
-  at.loop_us += ((1 - own) * samples.timed_us + samples.waited_us) / kTimes;
+  const double loop_us = (samples.timed_us + samples.waited_us) / times();
+  at.loop_us += loop_us;
+  if (links_us_ > 0) at.pace = loop_us / links_us_;
+  at.touched += touched_;
   ++at.chains;
   const float* us = samples.kernel_us.data();
-  for (int time = 0; time < kTimes; ++time) {
+  for (int time = 0; time < times(); ++time) {
     for (std::size_t link = 0; link < links.size(); ++link) {
       for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++us) {
-        if (time < kSettling || !is_mostly_weights(links[link]->kernels[k].signature)) continue;
+        if (time < settling_ || waits_[link] || !is_mostly_weights(links[link]->kernels[k].signature)) continue;
         const int kernel = number(link, k);
         if (kernel >= 0) add(point_, chains_, kernel, {*us, column, round});
       }
@@ -143,7 +208,8 @@ CacheCurve CacheChains::curve(std::span<const double> factors,
   }
   for (std::size_t i = 0; i < points_.size(); ++i) {
     const Point& point = points_[i];
-    curve.bytes.push_back(point.bytes);
+    // Those that the constructor chose keep the name by which several runs' sums add up.
+    curve.bytes.push_back(point.us > 0 && point.chains > 0 ? point.touched / point.chains : point.bytes);
     curve.loop_us.push_back(point.chains > 0 ? point.loop_us / point.chains : 0);
     std::vector<double> shares, weights;
     const auto place = static_cast<int>(i);

@@ -23,8 +23,14 @@ std::int64_t bytes_of_a_run(const KernelPlan& plan, double memory_mib, int threa
 
 /// Runs sessions as a chain. Nothing where that failed, which the log tells; `lost` is called where the engine went
 /// with it.
-std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> sessions, const ChainRequest& request,
+std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> sessions, int times,
                                       const std::function<void()>& lost);
+
+/// What a chain may be made of: a model that is open.
+struct ChainCandidate {
+  std::int64_t bytes = 0;  ///< That one run of it touches (bytes_of_a_run); 0: it cannot be run.
+  double us = 0;           ///< That one run of it takes, roughly.
+};
 
 class CacheChains {
  public:
@@ -33,18 +39,19 @@ class CacheChains {
   /// bytes than chains do.
   CacheChains(std::int64_t cache_bytes, std::uint64_t seed);
 
-  /// How often a chain is run, and how often at first only to bring the caches into the state of a loop: measured, λ of
-  /// the second to fourth time was up to 0.15 above that of the sixth to eighth.
-  static constexpr int kTimes = 7, kSettling = 4;
+  /// How often the last chain is run: at first only until its data lies where it stays (settling_runs).
+  int times() const { return settling_ + kCounted; }
 
-  /// Keeps the points that tell most of models that touch `least` to `most` bytes, where there are any.
-  void keep_near(double least, double most);
+  /// Chains are to touch as many bytes and take as long as these models do, instead of what the constructor chose. No
+  /// more bytes than `candidates` have.
+  void look_like(std::vector<ChainCandidate> models, std::span<const ChainCandidate> candidates);
 
-  /// The next point's chain: random models that together touch its bytes; empty where those there are do not suffice.
-  /// `bytes`: what one run of each model touches, 0 for models that cannot be run.
-  std::vector<int> next(std::span<const std::int64_t> bytes);
+  /// The next point's chain, as places of `candidates`: random models that together touch its bytes; empty where those
+  /// there are do not suffice. To take longer, one more model stands at many places between them: it finds its own data
+  /// again at once, and while it works, others have time to push out that of the rest.
+  std::vector<int> next(std::span<const ChainCandidate> candidates);
   int point() const { return point_; }  ///< Of the last chain.
-  ChainRequest request() const;         ///< For the last chain.
+  double expected_us() const;           ///< That the last chain takes, all loops together.
   std::size_t points() const { return points_.size(); }
 
   /// `chain`: a number of the chain that the sample is of.
@@ -63,20 +70,32 @@ class CacheChains {
                    const std::function<std::pair<double, double>(int kernel)>& times) const;
 
  private:
+  static constexpr int kCounted = 3;  ///< Loops.
   struct ChainSample {
     int point, chain, kernel;
     Sample sample;
   };
   struct Point {
     double bytes;
-    int repeats;
-    double loop_us = 0;  ///< Sum over its chains.
+    double stretch;          ///< Its loops take so many times as long as those of a chain without waiting.
+    double us = 0;           ///< Not 0: its loops take so long instead.
+    double pace = 1;         ///< What its loops took last, against what its links take alone.
+    double loop_us = 0;      ///< Sum over its chains.
+    double touched = 0;      ///< Bytes: sum over its chains.
     int chains = 0;
   };
+  /// Puts the model at `waiting` between the links, so often that the chain takes `factor` times as long.
+  void stretch(std::vector<int>& chain, std::span<const ChainCandidate> candidates, int waiting,
+               const Point& point);
+
   std::vector<Point> points_;
   std::vector<ChainSample> samples_;
   std::mt19937_64 random_;
   int point_ = -1;
+  double touched_ = 0;       ///< Bytes, by the last chain.
+  double links_us_ = 0;      ///< What the last chain's links take alone.
+  int settling_ = 0;         ///< Uncounted loops of the last chain.
+  std::vector<bool> waits_;  ///< By link of the last chain: it only takes time.
   int chains_ = 0;  ///< Added so far.
 };
 

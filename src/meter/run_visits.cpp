@@ -163,23 +163,26 @@ void Run::record(ItemState& state, Part part, const RunSamples& samples) {
 }
 
 void Run::run_chain(const std::vector<int>& batch) {
-  // Chains may take an eighth of the time.
-  constexpr int kShare = 8;
-  if (!can_chain_ || options_.cache_bytes <= 0 || !per_kernel_ || chain_time_ > (clock_.now() - start_) / kShare)
-    return;
-  std::vector<std::int64_t> bytes;
+  if (!can_chain_ || options_.cache_bytes <= 0 || !per_kernel_) return;
+  std::vector<ChainCandidate> candidates;
   for (const int index : batch) {
     const ItemState& state = items_[static_cast<std::size_t>(index)];
-    bytes.push_back(state.session != nullptr && !state.failed ? state.bytes_touched : 0);
+    const bool runs = state.session != nullptr && !state.failed;
+    candidates.push_back({runs ? state.bytes_touched : 0, std::max(state.cost_us[kPlain], state.cost_us[kProfiled])});
   }
   std::vector<int> chain;
-  for (const int place : chains_.next(bytes)) chain.push_back(batch[static_cast<std::size_t>(place)]);
-  if (chain.empty()) return;
+  for (const int place : chains_.next(candidates)) chain.push_back(batch[static_cast<std::size_t>(place)]);
+  // Chains may take an eighth of the time, of what has passed and of what is left.
+  constexpr double kShare = 1.0 / 8;
+  const double passed_us = elapsed_us();
+  const double spent_us = std::chrono::duration<double, std::micro>(chain_time_).count();
+  const double expected_us = chains_.expected_us();
+  if (chain.empty() || spent_us + expected_us > kShare * passed_us || expected_us > kShare * affordable_us()) return;
   take_all_answers();
   const auto is_open = [this](int index) { return items_[static_cast<std::size_t>(index)].session != nullptr; };
   if (!std::all_of(chain.begin(), chain.end(), is_open)) return;  // An answer may have cost a session.
   const std::chrono::nanoseconds start = clock_.now();
-  const std::optional<ChainSamples> samples = sessions_.run_chain(chain, chains_.request());
+  const std::optional<ChainSamples> samples = sessions_.run_chain(chain, chains_.times());
   can_chain_ = samples.has_value();
   if (samples) record_chain(chain, *samples);
   last_run_ = can_chain_ ? chain.back() : -1;

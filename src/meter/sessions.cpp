@@ -182,10 +182,10 @@ Visiting Sessions::finish(RunSamples& samples, Outcome& outcome) {
   return visiting;
 }
 
-std::optional<ChainSamples> Sessions::run_chain(std::span<const int> items, const ChainRequest& request) {
+std::optional<ChainSamples> Sessions::run_chain(std::span<const int> items, int times) {
   std::vector<Session*> links;
   for (const int item : items) links.push_back(items_[static_cast<std::size_t>(item)].session.get());
-  std::optional<ChainSamples> samples = try_chain(engine_, links, request, [this] { lose_all(); });
+  std::optional<ChainSamples> samples = try_chain(engine_, links, times, [this] { lose_all(); });
   if (!samples) return samples;
   engine_us_ += samples->timed_us;
   resident_mib_.reset();

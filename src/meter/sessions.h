@@ -66,7 +66,7 @@ class Sessions {
   Visiting finish(RunSamples& samples, Outcome& outcome);
   /// Runs open items one after another, several times over (Engine::run_chain). Nothing where that failed; a worker
   /// that was lost with it is started again.
-  std::optional<ChainSamples> run_chain(std::span<const int> items, const ChainRequest& request);
+  std::optional<ChainSamples> run_chain(std::span<const int> items, int times);
   void close(ItemState& state);
 
   double engine_us() const { return engine_us_; }  ///< Inside runs of the engine so far.

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "meter/cache_chains.h"
+#include "meter/settling.h"
 #include "mmt/error.h"
 #include "mmt/meter.h"
 #include "mmt/stats.h"
@@ -21,6 +22,7 @@ struct Subject {
   std::vector<std::vector<metering::Sample>> cold;  ///< By kernel: its first run of each visit.
   double memory_mib = 0, resident_mib = 0;
   std::int64_t bytes_touched = 0;  ///< By a run, roughly.
+  double run_us = 0;               ///< Of a run, roughly.
 };
 
 std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions) {
@@ -82,7 +84,7 @@ class TruthRun {
     guarded(index, [&] {
       Subject& subject = subjects_[index];
       subject.session = engine_.open(item.path, item.open);
-      subject.session->run({2, false, displace_bytes(index)});
+      subject.run_us = subject.session->run({2, false, displace_bytes(index)}).run_us.back();
       subject.memory_mib = subject.session->desc().memory_mib;
       subject.bytes_touched = static_cast<std::int64_t>(subject.memory_mib * 1024 * 1024);
       if (options_.profile || index >= models_) {
@@ -188,34 +190,35 @@ class TruthRun {
 
   /// Chains are to tell how cold these models are.
   void chain_like_models() {
-    std::vector<double> bytes;
-    for (std::size_t i = 0; i < models_; ++i) {
-      if (subjects_[i].session != nullptr) bytes.push_back(static_cast<double>(subjects_[i].bytes_touched));
+    const std::vector<metering::ChainCandidate> all = candidates(0, items_.size());
+    const auto companions = all.begin() + static_cast<std::ptrdiff_t>(models_);
+    chains_.look_like({all.begin(), companions}, {companions, all.end()});
+  }
+
+  std::vector<metering::ChainCandidate> candidates(std::size_t first, std::size_t end) const {
+    std::vector<metering::ChainCandidate> found;
+    for (std::size_t i = first; i < end; ++i) {
+      const Subject& subject = subjects_[i];
+      found.push_back({subject.session != nullptr ? subject.bytes_touched : 0, subject.run_us});
     }
-    if (bytes.empty()) return;
-    const auto [least, most] = std::minmax_element(bytes.begin(), bytes.end());
-    chains_.keep_near(*least, *most);
+    return found;
   }
 
   /// This model's part of a round's chains: they run among the models, so that both see the same traffic of others.
   void run_chains(int round, std::size_t model) {
     if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr std::size_t kChainsPerRound = 4;
+    constexpr std::size_t kChainsPerRound = 3;
     const std::size_t chains = (model + 1) * kChainsPerRound / models_ - model * kChainsPerRound / models_;
     for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
-      std::vector<std::int64_t> bytes;
-      for (std::size_t c = models_; c < items_.size(); ++c) {
-        bytes.push_back(subjects_[c].session != nullptr ? subjects_[c].bytes_touched : 0);
-      }
       std::vector<const KernelPlan*> plans;
       std::vector<Session*> links;
-      for (const int place : chains_.next(bytes)) {
+      for (const int place : chains_.next(candidates(models_, items_.size()))) {
         const Subject& subject = subjects_[models_ + static_cast<std::size_t>(place)];
         plans.push_back(&subject.plan);
         links.push_back(subject.session.get());
       }
       if (links.empty()) continue;
-      const auto samples = metering::try_chain(engine_, links, chains_.request(), [this] { reopen_others(); });
+      const auto samples = metering::try_chain(engine_, links, chains_.times(), [this] { reopen_others(); });
       can_chain_ = samples.has_value();
       if (!samples) continue;
       engine_us_ += samples->timed_us;
@@ -236,9 +239,9 @@ class TruthRun {
   }
 
   void visit_whole(std::size_t index) {
-    const RunSamples samples = undisturbed(*subjects_[index].session, {options_.warm_runs + options_.runs, false});
-    const std::span<const double> warm(samples.run_us.data() + options_.warm_runs,
-                                       samples.run_us.size() - static_cast<std::size_t>(options_.warm_runs));
+    const int settling = std::max(options_.warm_runs, metering::settling_runs(subjects_[index].run_us));
+    const RunSamples samples = undisturbed(*subjects_[index].session, {settling + options_.runs, false});
+    const std::span<const double> warm(samples.run_us.data() + settling, static_cast<std::size_t>(options_.runs));
     cells_.push_back({static_cast<int>(index), column(), median(warm)});
   }
 
@@ -259,6 +262,7 @@ class TruthRun {
     if (index >= models_) {
       const std::span<const double> warm(samples.run_us.data() + warm_runs, static_cast<std::size_t>(runs));
       cells_.push_back({static_cast<int>(index), column(), median(warm)});
+      subject.run_us = cells_.back().value;
     }
   }
 

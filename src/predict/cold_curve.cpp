@@ -10,18 +10,19 @@ namespace mmt {
 namespace {
 
 // What is usual, and how far devices lie apart: natural logarithms, except for the steepness.
-constexpr double kUsualOthers = 2500, kOthersSpread = 0.1;  // Bytes per microsecond: 2.5 GB/s.
-constexpr double kUsualScale = 0.75, kScaleSpread = 0.15;   // Of the largest cache.
-constexpr double kUsualSteepness = 2, kSteepnessSpread = 0.1;
-constexpr double kFlattest = 1, kSteepest = 6;
+constexpr double kUsualTurnoverUs = 12e3, kTurnoverSpread = 0.5;  // In which others fill the cache once.
+constexpr double kUsualScale = 1, kScaleSpread = 0.4;             // Of the largest cache.
+constexpr double kUsualSteepness = 4, kSteepnessSpread = 1;
+constexpr double kFlattest = 1, kSteepest = 8;
 // A point's λ has this error where it rests on so much cold time. More time than the second makes it no surer, since
 // other operators would have told something else.
 constexpr double kPointError = 0.15, kPointUs = 300, kMostUs = 3000;
 constexpr int kParameters = 3;
 
-/// Of parameters: logarithm of others' bytes, logarithm of the scale, steepness.
+/// Of parameters: logarithm of the time in which others fill the cache, logarithm of the scale, steepness.
 ColdCurve curve_of(const Eigen::VectorXd& parameters) {
-  return {std::exp(parameters[0]), std::exp(parameters[1]), std::clamp(parameters[2], kFlattest, kSteepest)};
+  return {std::exp(parameters[1] - parameters[0]), std::exp(parameters[1]),
+          std::clamp(parameters[2], kFlattest, kSteepest)};
 }
 
 struct Residuals {
@@ -49,7 +50,7 @@ struct Residuals {
       const double expected = curve.share(chains.bytes[i] + curve.others_bytes_per_us * chains.loop_us[i]);
       residuals[row] = (expected - told) / kPointError * std::sqrt(std::min(cold_us, kMostUs) / kPointUs);
     }
-    const std::array<double, kParameters> spread{kOthersSpread, kScaleSpread, kSteepnessSpread};
+    const std::array<double, kParameters> spread{kTurnoverSpread, kScaleSpread, kSteepnessSpread};
     for (int i = 0; i < kParameters; ++i) {
       residuals[static_cast<Eigen::Index>(chains.bytes.size()) + i] =
           (parameters[i] - usual[i]) / spread[static_cast<std::size_t>(i)];
@@ -61,7 +62,7 @@ struct Residuals {
 }  // namespace
 
 ColdCurve ColdCurve::fit(const CacheCurve& chains, double cache_bytes) {
-  const Residuals residuals{chains, {std::log(kUsualOthers), std::log(kUsualScale * cache_bytes), kUsualSteepness}};
+  const Residuals residuals{chains, {std::log(kUsualTurnoverUs), std::log(kUsualScale * cache_bytes), kUsualSteepness}};
   Eigen::VectorXd parameters = residuals.usual;
   if (chains.empty()) return curve_of(parameters);
   Eigen::NumericalDiff<Residuals> differentiated(residuals);

@@ -44,7 +44,7 @@ ColdCurve cold_curve_of(const ConfigRow& config) {
   thread_local CacheCurve chains;
   thread_local double cache_bytes = 0;
   thread_local ColdCurve curve;
-  const auto bytes = static_cast<double>(largest_cache_bytes(config.run.l3_bytes, config.run.cpus_online));
+  const auto bytes = static_cast<double>(config.run.l3_bytes > 0 ? config.run.l3_bytes : kUsualCacheBytes);
   if (bytes != cache_bytes || config.cache != chains) {
     chains = config.cache;
     cache_bytes = bytes;
@@ -68,11 +68,18 @@ CostModel CostModel::from(const ConfigRow& config) {
 
 double CostModel::usual_us(const PlanSums& sums) const {
   return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + kUsuallyCold * sums.cold_extra_us +
-         reread_share(kUsuallyCold) * sums.reread_extra_us;
+         kUsuallyRereadCold * sums.reread_extra_us;
 }
 
-double CostModel::cold_share(const PlanSums& sums) const {
-  return cold.share(sums.footprint_bytes + cold.others_bytes_per_us * usual_us(sums));
+ColdShare CostModel::cold_share(const PlanSums& sums) const {
+  const double usual_bytes = sums.footprint_bytes + cold.others_bytes_per_us * usual_us(sums);
+  const auto share_of = [&](double bytes) { return ColdShare{cold.share(bytes), cold.reread_share(bytes)}; };
+  ColdShare share = share_of(usual_bytes);
+  for (int step = 0; step < kShareSteps; ++step) {
+    const double beyond_us = beyond_usual_us(share, sums.cold_extra_us, sums.reread_extra_us);
+    share = share_of(usual_bytes + cold.others_bytes_per_us * beyond_us);
+  }
+  return share;
 }
 
 double CostModel::cold_extra_us(double hot_us, double cold_us) const {
@@ -94,9 +101,9 @@ double CostModel::footprint_bytes(const KernelSignature& kernel) const {
 bool CostModel::rereads(const KernelSignature& kernel) const { return weights_of(kernel, threads).reread; }
 
 double CostModel::latency_us(const PlanSums& sums) const {
-  const double share = cold_share(sums);
-  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + share * sums.cold_extra_us +
-         reread_share(share) * sums.reread_extra_us;
+  const ColdShare share = cold_share(sums);
+  return run_overhead_us + kernel_overhead_us * sums.kernels + sums.hot_us + share.once * sums.cold_extra_us +
+         share.again * sums.reread_extra_us;
 }
 
 double CostModel::half_width_us(const PlanSums& sums) const {

@@ -64,11 +64,12 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
     prediction.kernels.push_back(cost);
   }
   prediction.sums.cold_extra_us += model.cold_run_extra_us;
-  prediction.cold_share = model.cold_share(prediction.sums);
+  const ColdShare share = model.cold_share(prediction.sums);
+  prediction.cold_share = share.once;
+  prediction.reread_share = share.again;
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    const double share = cost.rereads ? CostModel::reread_share(prediction.cold_share) : prediction.cold_share;
-    cost.us = cost.hot_us + cost.return_us + share * extra_us(cost) + model.kernel_overhead_us;
+    cost.us = cost.hot_us + cost.return_us + (cost.rereads ? share.again : share.once) * extra_us(cost) + model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;

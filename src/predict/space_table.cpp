@@ -56,8 +56,11 @@ LatencyFormula LatencyFormula::from(const CostModel& model, const std::vector<st
   formula.others_bytes_per_us = model.cold.others_bytes_per_us;
   const double once = model.cold.others_bytes_per_us * model.run_overhead_us;
   if (model.cold.scale_bytes > 0) {
-    formula.exact_share = [curve = model.cold, once](double bytes) { return curve.share(bytes + once); };
-    formula.cold_share = sampled_shares(formula.exact_share, 0, kColdAtLast * model.cold.scale_bytes);
+    const double high = kColdAtLast * model.cold.scale_bytes;
+    formula.once.exact = [curve = model.cold, once](double bytes) { return curve.share(bytes + once); };
+    formula.again.exact = [curve = model.cold, once](double bytes) { return curve.reread_share(bytes + once); };
+    formula.once.shares = sampled_shares(formula.once.exact, 0, high);
+    formula.again.shares = sampled_shares(formula.again.exact, 0, high);
   }
   return formula;
 }

@@ -129,21 +129,29 @@ LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> 
   const double cold_extra = value(formula.cold_extra);
   const double reread_extra = value(formula.reread_extra);
   const double usual_us =
-      direct + CostModel::kUsuallyCold * cold_extra + CostModel::reread_share(CostModel::kUsuallyCold) * reread_extra;
+      direct + CostModel::kUsuallyCold * cold_extra + CostModel::kUsuallyRereadCold * reread_extra;
   return {direct, cold_extra, value(formula.footprint) + formula.others_bytes_per_us * usual_us, reread_extra};
 }
 
-double cold_share_of(const LatencyFormula& formula, double bytes) {
-  if (formula.exact_share) return formula.exact_share(bytes);
+double ShareCurve::at(double bytes) const {
+  if (exact) return exact(bytes);
   double share = 0;
-  if (formula.cold_share) formula.cold_share({&bytes, 1}, {&share, 1});
+  if (shares) shares({&bytes, 1}, {&share, 1});
   return share;
 }
 
+ColdShare shares_at(const LatencyFormula& formula, double bytes) {
+  return {formula.once.at(bytes), formula.again.at(bytes)};
+}
+
 double finish_latency(const LatencyFormula& formula, const LatencySums& sums) {
-  const double share = cold_share_of(formula, sums.bytes);
-  return formula.run_overhead_us + sums.direct_us + share * sums.cold_extra_us +
-         CostModel::reread_share(share) * sums.reread_extra_us;
+  ColdShare share = shares_at(formula, sums.bytes);
+  for (int step = 0; step < CostModel::kShareSteps && formula.others_bytes_per_us > 0; ++step) {
+    const double beyond_us = CostModel::beyond_usual_us(share, sums.cold_extra_us, sums.reread_extra_us);
+    share = shares_at(formula, sums.bytes + formula.others_bytes_per_us * beyond_us);
+  }
+  return formula.run_overhead_us + sums.direct_us + share.once * sums.cold_extra_us +
+         share.again * sums.reread_extra_us;
 }
 
 std::vector<JointTable> make_joint_tables(const SpaceTable& table, const LatencyFormula& formula, int joint_limit) {
@@ -182,13 +190,15 @@ template <typename Choice>
 void SpaceTable::evaluate(std::span<const Choice> rows, std::span<double> out) const {
   const Compiled& form = compiled();
   const std::size_t width = sizes_.size();
+  const bool rereads = form.formula.reread_extra >= 0 && form.formula.again.shares;
   if (rows.size() != out.size() * width) {
     throw Error(ErrorCode::kInvalidArgument, "configurations need " + std::to_string(width) + " columns, one per slot");
   }
   std::array<std::uint32_t, kBlock> index;
   std::array<SumLanes, kBlock> sums;
-  std::array<double, kBlock> bytes, share;
+  std::array<double, kBlock> bytes, share, again;
   share.fill(0);
+  again.fill(0);
   for (std::size_t first = 0; first < out.size(); first += kBlock) {
     const std::size_t count = std::min(kBlock, out.size() - first);
     const Choice* block = rows.data() + first * width;
@@ -203,13 +213,24 @@ void SpaceTable::evaluate(std::span<const Choice> rows, std::span<double> out) c
         for (std::size_t r = 0; r < count; ++r) sums[r] += entries[index[r]];
       }
     }
-    if (form.formula.cold_share) {
+    if (form.formula.once.shares) {
+      const double others = form.formula.others_bytes_per_us;
+      const auto look_up = [&] {
+        form.formula.once.shares(std::span(bytes).first(count), std::span(share).first(count));
+        if (rereads) form.formula.again.shares(std::span(bytes).first(count), std::span(again).first(count));
+      };
       for (std::size_t r = 0; r < count; ++r) bytes[r] = sums[r][2];
-      form.formula.cold_share(std::span(bytes).first(count), std::span(share).first(count));
+      look_up();
+      for (int step = 0; step < CostModel::kShareSteps && others > 0; ++step) {
+        for (std::size_t r = 0; r < count; ++r) {
+          bytes[r] = sums[r][2] + others * CostModel::beyond_usual_us({share[r], again[r]}, sums[r][1], sums[r][3]);
+        }
+        look_up();
+      }
     }
     for (std::size_t r = 0; r < count; ++r) {
-      out[first + r] = form.formula.run_overhead_us + sums[r][0] + share[r] * sums[r][1] +
-                       CostModel::reread_share(share[r]) * sums[r][3];
+      out[first + r] =
+          form.formula.run_overhead_us + sums[r][0] + share[r] * sums[r][1] + again[r] * sums[r][3];
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "mmt/predict.h"
 #include "mmt/space_table.h"
 
 namespace mmt {
@@ -32,7 +33,7 @@ struct LatencySums {
 LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> features);
 
 /// λ, as exactly as the formula knows it.
-double cold_share_of(const LatencyFormula& formula, double bytes);
+ColdShare shares_at(const LatencyFormula& formula, double bytes);
 
 /// The formula on one configuration's sums.
 double finish_latency(const LatencyFormula& formula, const LatencySums& sums);

@@ -19,13 +19,14 @@ struct Line {
   double offset = 0, slope = 0;
 };
 
-/// Lines below a function that does not fall, on [low, high]: the steepest useful pieces of its lower convex hull.
-std::vector<Line> lines_below(const LatencyFormula& formula, double low, double high) {
+/// Lines below λ of so many bytes and `further` ones, on [low, high]: the steepest useful pieces of its lower convex
+/// hull. It does not fall.
+std::vector<Line> lines_below(const LatencyFormula& formula, double low, double high, double further) {
   constexpr int kKnots = 1024;
   std::vector<double> x(kKnots + 1), y(kKnots + 1);
   for (int k = 0; k <= kKnots; ++k) {
     x[k] = low + (high - low) * k / kKnots;
-    y[k] = cold_share_of(formula, x[k]);
+    y[k] = formula.once.at(x[k] + further);
   }
   std::vector<Line> lines{{y[0], 0}};
   if (!(high > low)) return lines;
@@ -61,7 +62,7 @@ std::vector<double> feature_weights(const SpaceTable& table, double direct, doub
   const double others = bytes * formula.others_bytes_per_us;
   direct += others;
   cold_extra += CostModel::kUsuallyCold * others;
-  reread_extra += CostModel::reread_share(CostModel::kUsuallyCold) * others;
+  reread_extra += CostModel::kUsuallyRereadCold * others;
   std::vector<double> weights(table.features().size(), 0);
   const auto add = [&](int feature, double weight) {
     if (feature >= 0) weights[feature] += weight;
@@ -159,11 +160,11 @@ BytesRange bytes_range(const SpaceTable& table) {
 
 std::vector<BytesRange> cut_by_cold_share(const SpaceTable& table) {
   const BytesRange all = bytes_range(table);
-  if (!table.formula().cold_share || !(all.high > all.low)) return {all};
+  if (!table.formula().once.shares || !(all.high > all.low)) return {all};
   constexpr int kKnots = 2048, kPieces = 32;
   std::vector<double> x(kKnots + 1), y(kKnots + 1);
   for (int k = 0; k <= kKnots; ++k) x[k] = all.low + (all.high - all.low) * k / kKnots;
-  table.formula().cold_share(x, y);
+  table.formula().once.shares(x, y);
   const double step = (y.back() - y.front()) / kPieces;
   std::vector<BytesRange> pieces{{all.low, all.high}};
   double reached = y.front();
@@ -176,6 +177,37 @@ std::vector<BytesRange> cut_by_cold_share(const SpaceTable& table) {
   return pieces;
 }
 
+namespace {
+
+struct Extremes {
+  double low = 0, high = 0;
+};
+
+/// Of the extras, each times so much, over all configurations.
+Extremes extremes(const SpaceTable& table, double cold_extra, double reread_extra) {
+  return {LinearCost(table, feature_weights(table, 0, cold_extra, 0, reread_extra)).lowest(),
+          -LinearCost(table, feature_weights(table, 0, -cold_extra, 0, -reread_extra)).lowest()};
+}
+
+/// What others push through the caches beyond what they do in the usual time, where λ and the extras lie in these
+/// ranges.
+Extremes beyond_bytes(const LatencyFormula& formula, const ColdShare& low, const ColdShare& high, const Extremes& cold,
+                      const Extremes& reread) {
+  Extremes cold_us{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()};
+  Extremes reread_us = cold_us;
+  const auto include = [](Extremes& range, double us) {
+    range = {std::min(range.low, us), std::max(range.high, us)};
+  };
+  for (const ColdShare& one : {low, high}) {
+    for (const double extra : {cold.low, cold.high}) include(cold_us, CostModel::beyond_usual_us(one, extra, 0));
+    for (const double extra : {reread.low, reread.high}) include(reread_us, CostModel::beyond_usual_us(one, 0, extra));
+  }
+  return {formula.others_bytes_per_us * (cold_us.low + reread_us.low),
+          formula.others_bytes_per_us * (cold_us.high + reread_us.high)};
+}
+
+}  // namespace
+
 std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange& range) {
   const LatencyFormula& formula = table.formula();
   std::vector<LowerBound> bounds;
@@ -184,19 +216,24 @@ std::vector<LowerBound> latency_bounds(const SpaceTable& table, const BytesRange
     bounds.emplace_back(table, constant_us, feature_weights(table, 1, cold_extra, bytes, reread_low));
   };
   double run = formula.run_overhead_us;
-  if (!formula.cold_share) {
+  if (!formula.once.shares) {
     add(run, 0, 0);
     return bounds;
   }
-  const double extra_low = LinearCost(table, feature_weights(table, 0, 1, 0)).lowest();
-  const double extra_high = -LinearCost(table, feature_weights(table, 0, -1, 0)).lowest();
-  const std::vector<Line> lines = lines_below(formula, range.low, range.high);
-  const double share_high = cold_share_of(formula, range.high);
+  const auto [extra_low, extra_high] = extremes(table, 1, 0);
+  const Extremes reread = extremes(table, 0, 1);
+  // Others' bytes beyond those of the usual time, step by step as λ itself.
+  Extremes beyond;
+  for (int step = 0; step < CostModel::kShareSteps && formula.others_bytes_per_us > 0; ++step) {
+    beyond = beyond_bytes(formula, shares_at(formula, range.low + beyond.low),
+                          shares_at(formula, range.high + beyond.high), {extra_low, extra_high}, reread);
+  }
+  const std::vector<Line> lines = lines_below(formula, range.low, range.high, beyond.low);
+  const auto [share_high, reread_high] = shares_at(formula, range.high + beyond.high);
   const double share_low = lines.front().offset;
-  reread_low = CostModel::reread_share(share_low);
+  reread_low = formula.again.at(range.low + beyond.low);
   // Where being cold can gain time.
-  const double reread_extra_low = std::min(0.0, LinearCost(table, feature_weights(table, 0, 0, 0, 1)).lowest());
-  run += (CostModel::reread_share(share_high) - reread_low) * reread_extra_low;
+  run += (reread_high - reread_low) * std::min(0.0, reread.low);
   if (extra_low < 0) {  // Where being cold can gain time, only the range of λ is used.
     add(run + (share_high - share_low) * extra_low, share_low, 0);
     return bounds;

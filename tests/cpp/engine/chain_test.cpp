@@ -17,8 +17,8 @@ class ForgetfulEngine final : public Engine {
   }
 
  private:
-  ChainSamples do_run_chain(std::span<Session* const> sessions, const ChainRequest& request) override {
-    ChainSamples samples = fake_.run_chain(sessions, request);
+  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
+    ChainSamples samples = fake_.run_chain(sessions, times);
     samples.kernel_us.pop_back();
     return samples;
   }
@@ -31,9 +31,9 @@ TEST(Chain, ThatLacksTimesIsRefused) {
   fake.program("a.mnn", testing::fake_model({{"conv", "Convolution", 100, 150}, {"relu", "ReLU", 5, 6}}));
   const auto session = fake.open("a.mnn", {});
   const std::vector<Session*> links{session.get(), session.get()};
-  EXPECT_EQ(fake.run_chain(links, {3, 0}).kernel_us.size(), 12u);
+  EXPECT_EQ(fake.run_chain(links, 3).kernel_us.size(), 12u);
   try {
-    ForgetfulEngine(fake).run_chain(links, {3, 0});
+    ForgetfulEngine(fake).run_chain(links, 3);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kEngine);

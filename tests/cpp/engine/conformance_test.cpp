@@ -152,7 +152,7 @@ TEST_P(EngineConformance, RunsWithTheCachesOfAModel) {
 TEST_P(EngineConformance, RunsChainsOfSessions) {
   const auto a = engine_->open(model_, {}), b = engine_->open(model_, {});
   const std::vector<Session*> links{a.get(), b.get(), a.get()};
-  const ChainSamples chain = engine_->run_chain(links, {4, 0});
+  const ChainSamples chain = engine_->run_chain(links, 4);
   ASSERT_EQ(chain.kernel_us.size(), 4u * 3 * a->desc().kernels.size());
   double sum = 0;
   for (const float us : chain.kernel_us) {
@@ -162,15 +162,9 @@ TEST_P(EngineConformance, RunsChainsOfSessions) {
   EXPECT_LE(sum, chain.timed_us + 1) << "kernels are parts of their runs";
   EXPECT_GE(chain.overhead_us, 0);
   EXPECT_LE(chain.steal_share, 1);
-  EXPECT_EQ(chain.waited_us, 0);
-  const ChainSamples repeated = engine_->run_chain(links, {4, 2});
-  EXPECT_EQ(repeated.kernel_us.size(), chain.kernel_us.size()) << "of the first run at each place";
-  EXPECT_GT(repeated.timed_us, std::accumulate(repeated.kernel_us.begin(), repeated.kernel_us.end(), 0.0));
-  EXPECT_GE(repeated.overhead_us, 0);
-  EXPECT_EQ(repeated.waited_us, 0);
-  EXPECT_THROW(engine_->run_chain(links, {0, 0}), Error);
-  EXPECT_THROW(engine_->run_chain(links, {1, -1}), Error);
-  EXPECT_THROW(engine_->run_chain({}, {1, 0}), Error);
+  EXPECT_GE(chain.waited_us, 0);
+  EXPECT_THROW(engine_->run_chain(links, 0), Error);
+  EXPECT_THROW(engine_->run_chain({}, 1), Error);
 }
 
 TEST_P(EngineConformance, ComputesTheSameAfterRuns) {

@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
 #include "meter/cache_chains.h"
+#include "meter/settling.h"
 
 namespace mmt::metering {
 namespace {
@@ -19,34 +22,105 @@ double target_of(const CacheChains& chains) {
 }
 
 TEST(CacheChains, AChainTouchesItsPointsBytes) {
-  std::vector<std::int64_t> bytes(400, 600'000);
-  bytes[7] = 0;  // Cannot be run.
+  std::vector<ChainCandidate> models(800, {300'000, 90});
+  models[7].bytes = 0;  // Cannot be run.
+  models[9].us = 100;   // Works longest on its bytes.
   CacheChains chains(kCache, 1);
   std::set<int> points;
-  std::set<int> repeats;
+  std::set<double> stretches;
   for (std::size_t i = 0; i < 2 * chains.points(); ++i) {
-    const std::vector<int> chain = chains.next(bytes);
+    const std::vector<int> chain = chains.next(models);
     ASSERT_FALSE(chain.empty());
     points.insert(chains.point());
     const double target = target_of(chains);
-    EXPECT_NEAR(0.6e6 * static_cast<double>(chain.size()), target, 0.25 * target);
-    EXPECT_EQ(chains.request().times, CacheChains::kTimes);
-    repeats.insert(chains.request().repeats);
-    EXPECT_EQ(std::set<int>(chain.begin(), chain.end()).size(), chain.size()) << "none twice";
-    EXPECT_FALSE(std::set<int>(chain.begin(), chain.end()).contains(7));
+    const std::set<int> links(chain.begin(), chain.end());
+    EXPECT_NEAR(0.3e6 * static_cast<double>(links.size()), target, 0.25 * target);
+    EXPECT_FALSE(links.contains(7));
+    const auto waits = std::count(chain.begin(), chain.end(), 9);
+    const auto others = static_cast<double>(chain.size()) - static_cast<double>(waits);
+    if (waits < 2) EXPECT_EQ(links.size(), chain.size()) << "none twice";
+    stretches.insert(std::round((90 * others + 100 * static_cast<double>(waits)) / (90 * others)));
+    EXPECT_EQ(chains.times(), settling_runs(90 * others + 100 * static_cast<double>(waits)) + 3);
   }
   EXPECT_EQ(points.size(), chains.points());
-  EXPECT_EQ(repeats, (std::set<int>{0, 1, 3}));
+  EXPECT_EQ(stretches, (std::set<double>{1, 2, 4}));
+}
+
+TEST(CacheChains, WhatOnlyTakesTimeStandsBetweenTheOthersAndDoesNotCount) {
+  std::vector<ChainCandidate> models(400, {300'000, 50});
+  models[9].us = 100;
+  CacheChains chains(kCache, 1);
+  KernelPlan plan;
+  plan.kernels.resize(1);
+  plan.kernels[0].signature.weight_bytes = 1 << 20;
+  bool stretched = false;
+  for (std::size_t i = 0; i < chains.points(); ++i) {
+    const std::vector<int> chain = chains.next(models);
+    if (std::count(chain.begin(), chain.end(), 9) < 2) continue;
+    stretched = true;
+    EXPECT_NE(chain.front(), 9);
+    std::size_t most = 0, row = 0;
+    for (const int link : chain) most = std::max(most, row = link == 9 ? row + 1 : 0);
+    EXPECT_LE(most, 3u) << "spread evenly";
+    ChainSamples samples;
+    for (int time = 0; time < chains.times(); ++time) {
+      for (const int link : chain) samples.kernel_us.push_back(link == 9 ? 10 : 15);
+    }
+    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
+                     [](std::size_t, std::size_t) { return 0; });
+  }
+  ASSERT_TRUE(stretched);
+  const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
+  for (std::size_t i = 0; i < curve.bytes.size(); ++i) {
+    if (curve.cold_extra_us[i] > 0) EXPECT_NEAR(curve.extra_us[i] / curve.cold_extra_us[i], 0.5, 1e-6);
+  }
+}
+
+TEST(CacheChains, LoopsLikeModelsTakeTheirTime) {
+  const std::vector<ChainCandidate> operators(60, {300'000, 40});
+  CacheChains chains(kCache, 1);
+  chains.look_like({{8 << 20, 6000}, {0, 0}, {6 << 20, 3000}}, operators);
+  EXPECT_EQ(chains.points(), 6u) << "each model's time, quicker and slower";
+  KernelPlan plan;
+  plan.kernels.resize(1);
+  // In chains, links take 1.5 times of what they do alone.
+  for (int i = 0; i < 40; ++i) {
+    const std::vector<int> chain = chains.next(operators);
+    ASSERT_FALSE(chain.empty());
+    ChainSamples samples;
+    samples.timed_us = 60.0 * static_cast<double>(chain.size()) * chains.times();
+    samples.kernel_us.assign(chain.size() * static_cast<std::size_t>(chains.times()), 15);
+    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
+                     [](std::size_t, std::size_t) { return -1; });
+  }
+  chains.add(0, 0, 0, {15, 0, 0});
+  const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
+  const std::vector<double> want{3000, 2100, 4200, 6000, 4200, 8400};
+  ASSERT_EQ(curve.loop_us.size(), want.size());
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(curve.loop_us[i], want[i], 0.15 * want[i]);  // The first of each was too long.
+    EXPECT_NEAR(curve.bytes[i], i < 3 ? 6 << 20 : 8 << 20, 1.5e6) << "what was touched";
+  }
+}
+
+TEST(CacheChains, ModelsLargerThanAllOperatorsAreMetWithAllThatThereIs) {
+  const std::vector<ChainCandidate> operators(10, {1 << 20, 200});
+  CacheChains chains(kCache, 1);
+  chains.look_like({{400 << 20, 60000}}, operators);
+  EXPECT_GE(chains.next(operators).size(), 9u);
+  CacheChains none(kCache, 1);
+  none.look_like({}, operators);
+  EXPECT_EQ(none.points(), CacheChains(kCache, 1).points()) << "without models, all points stay";
 }
 
 TEST(CacheChains, PointsThatTheModelsDoNotReachArePassedOver) {
-  const std::vector<std::int64_t> few(16, 600'000);
+  const std::vector<ChainCandidate> few(16, {600'000, 100});
   CacheChains chains(kCache, 1);
   for (int i = 0; i < 4; ++i) {
     EXPECT_FALSE(chains.next(few).empty());
     EXPECT_LT(target_of(chains), 11e6);
   }
-  EXPECT_TRUE(chains.next(std::vector<std::int64_t>(3, 1000)).empty());
+  EXPECT_TRUE(chains.next(std::vector<ChainCandidate>(3, {1000, 10})).empty());
   EXPECT_TRUE(chains.next({}).empty());
 }
 
@@ -69,26 +143,12 @@ TEST(CacheChains, MemoryThatHoldsNoWeightsCountsLess) {
 }
 
 TEST(CacheChains, NoModelIsMostOfAChain) {
-  const std::vector<std::int64_t> bytes{4 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20};
+  const std::vector<ChainCandidate> models{{6 << 20, 9}, {1 << 20, 9}, {1 << 20, 9}, {1 << 20, 9}, {1 << 20, 9}};
   CacheChains chains(kCache, 1);
   std::vector<int> chain;
-  do chain = chains.next(bytes);
+  do chain = chains.next(models);
   while (target_of(chains) != kCache / 8.0);
   EXPECT_EQ(chain.size(), 4u);
-}
-
-TEST(CacheChains, ForModelsOfKnownSizeOnlyPointsNearThemAreRun) {
-  const std::vector<std::int64_t> bytes(400, 256 << 10);
-  CacheChains chains(kCache, 1);
-  chains.keep_near(kCache / 8.0, kCache / 5.0);
-  std::set<double> targets;
-  for (int i = 0; i < 30; ++i) {
-    ASSERT_FALSE(chains.next(bytes).empty());
-    targets.insert(target_of(chains));
-  }
-  EXPECT_EQ(targets, (std::set<double>{kCache / 16.0, kCache / 8.0, kCache / 4.0}));
-  chains.keep_near(100.0 * kCache, 200.0 * kCache);
-  EXPECT_FALSE(chains.next(bytes).empty()) << "where no point is near, all stay";
 }
 
 TEST(CacheChains, TheCurveIsTheShareOfTheColdExtra) {
@@ -149,27 +209,6 @@ TEST(CacheChains, AsksForAKernelsTimesOnce) {
   const auto times = [&](int) { return ++asked, std::pair{10.0, 20.0}; };
   EXPECT_FALSE(chains.curve(std::vector<double>{1.0}, times).empty());
   EXPECT_EQ(asked, 3) << "an answer summarizes all samples of a kernel";
-}
-
-TEST(CacheChains, TheTimeOfALoopIsThatBetweenTwoUsesOfALinksData) {
-  const std::vector<std::int64_t> bytes(400, 600'000);
-  CacheChains chains(kCache, 1);
-  KernelPlan plan;
-  plan.kernels.resize(1);
-  plan.kernels[0].signature.weight_bytes = 1 << 20;
-  const std::vector<const KernelPlan*> links{&plan, &plan};
-  for (std::size_t i = 0; i < chains.points(); ++i) {
-    ASSERT_FALSE(chains.next(bytes).empty());
-    ChainSamples samples;
-    samples.kernel_us.assign(2 * CacheChains::kTimes, 15);
-    samples.timed_us = 30 * CacheChains::kTimes * (1 + chains.request().repeats);
-    samples.waited_us = 4 * CacheChains::kTimes;
-    chains.add_chain(samples, links, 0, 0, [](std::size_t, std::size_t) { return 0; });
-  }
-  const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
-  const std::set<double> loops(curve.loop_us.begin(), curve.loop_us.end());
-  EXPECT_EQ(loops, (std::set<double>{34, 34 + 15, 34 + 45})) << "of two links, the repeated runs of one";
-  for (std::size_t i = 0; i < chains.points(); ++i) EXPECT_NEAR(curve.extra_us[i] / curve.cold_extra_us[i], 0.5, 1e-6);
 }
 
 TEST(CacheCurve, EarlierRunsFillUpWhatLaterOnesLack) {

@@ -78,8 +78,8 @@ TEST(Truth, AMachineThatChangesWithinARoundMakesNoModelSlower) {
   Models models;
   for (int i = 0; i < 30; ++i) models.add(4000 + 100 * i);
   models.options.rounds = 12;
-  // A round takes about 1.1 s, a stretch with a factor of its own 0.3 to 0.5 s.
-  models.engine.set_drift([](double s) { return 1 + 0.3 * std::sin(2 * std::numbers::pi * s / 4.1); });
+  // A round takes about 7 s, a stretch with a factor of its own 2 s.
+  models.engine.set_drift([](double s) { return 1 + 0.3 * std::sin(2 * std::numbers::pi * s / 30); });
   const TruthReport report = models.measure();
   const auto [slowest, fastest] = std::minmax_element(report.drift.begin(), report.drift.end());
   EXPECT_GT(*fastest / *slowest, 1.3);

@@ -97,7 +97,7 @@ TEST(Predict, WeightsThatARunReadsAgainAreLessCold) {
   };
   const std::string small = add("8"), large = add("48");
   const auto predicted = [&](const std::string& key) {
-    ModelPlan plan = plan_of(table, std::vector<std::string>(4, key), 4 * 96 * 96 * 9);
+    ModelPlan plan = plan_of(table, std::vector<std::string>(12, key), 4 * 96 * 96 * 9);
     for (PlanKernel& kernel : plan.kernels) kernel.signature.text = table.find_kernel(key)->text;
     for (PlanKernel& kernel : plan.kernels) kernel.signature.attributes = table.find_kernel(key)->attributes;
     return predict(plan, table);
@@ -105,11 +105,13 @@ TEST(Predict, WeightsThatARunReadsAgainAreLessCold) {
   const Prediction once = predicted(small), again = predicted(large);
   ASSERT_GT(once.cold_share, 0.05);
   ASSERT_LT(once.cold_share, 0.95);
-  EXPECT_NEAR(once.sums.cold_extra_us, 400, 1e-6);
-  EXPECT_NEAR(again.sums.reread_extra_us, 400, 1e-6);
+  EXPECT_NEAR(once.sums.cold_extra_us, 1200, 1e-6);
+  EXPECT_NEAR(again.sums.reread_extra_us, 1200, 1e-6);
   EXPECT_EQ(again.sums.cold_extra_us, 0);
-  EXPECT_NEAR(once.latency_us, 10 + 4 * 200.5 + once.cold_share * 400, 1e-6);
-  EXPECT_NEAR(again.latency_us, 10 + 4 * 200.5 + again.cold_share * again.cold_share * 400, 1e-6);
+  EXPECT_GT(again.reread_share, 0);
+  EXPECT_LT(again.reread_share, again.cold_share);
+  EXPECT_NEAR(once.latency_us, 10 + 12 * 200.5 + once.cold_share * 1200, 1e-6);
+  EXPECT_NEAR(again.latency_us, 10 + 12 * 200.5 + again.reread_share * 1200, 1e-6);
   double kernels = again.run_overhead_us;
   for (const KernelCost& cost : again.kernels) kernels += cost.us;
   EXPECT_NEAR(kernels, again.latency_us, 1e-6);
@@ -264,15 +266,10 @@ double left_of_distance(const ColdCurve& made) {
 
 TEST(ColdCurve, UnusualChainsMoveItTowardsThem) {
   for (const ColdCurve& made : {ColdCurve{1000, 1.5e7, 1.1}, ColdCurve{5000, 1.7e7, 3}, ColdCurve{800, 7e7, 2.2},
-                                ColdCurve{1000, 1.5e7, 1.2}, ColdCurve{4000, 2e7, 1.6}}) {
+                                ColdCurve{1000, 1.5e7, 1.2}, ColdCurve{4000, 2e7, 1.6},
+                                ColdCurve{10000, 7e7, 2.2}}) {
     EXPECT_LT(left_of_distance(made), 0.5);
   }
-}
-
-TEST(ColdCurve, TrafficAndScaleThatMakeUpForEachOtherMoveItLess) {
-  const double left = left_of_distance({10000, 7e7, 2.2});
-  EXPECT_GT(left, 0.5);
-  EXPECT_LT(left, 0.62) << "four times the usual traffic into twice the usual scale is close to what is usual";
 }
 
 TEST(ColdCurve, ChainsThatHardlyToldAnythingLeaveWhatIsUsual) {
@@ -314,8 +311,8 @@ TEST(CostModel, TheTablesChainsTellHowColdARunIs) {
   PlanSums sums;
   sums.hot_us = 2000;
   sums.footprint_bytes = 6e6;
-  EXPECT_GT(measured.cold_share(sums), usual.cold_share(sums) + 0.1);
-  EXPECT_EQ(CostModel::from(config).cold_share(sums), measured.cold_share(sums));
+  EXPECT_GT(measured.cold_share(sums).once, usual.cold_share(sums).once + 0.1);
+  EXPECT_EQ(CostModel::from(config).cold_share(sums).once, measured.cold_share(sums).once);
 }
 
 KernelSignature convolution(const std::string& attributes, const std::string& shapes) {

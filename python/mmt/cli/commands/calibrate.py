@@ -22,7 +22,7 @@ def calibrate_command(
     space: options.Space = None,
     sample: Annotated[int, typer.Option("--sample", help="How many configurations of the space.")] = 8,
     seed: options.Seed = 1,
-    rounds: options.Rounds = 36,
+    rounds: options.Rounds = 24,
     calibration: Annotated[
         Path, typer.Option("-o", "--output", help="Where the calibration is written; for `mmt predict --calibration`.")
     ] = Path("calibration.json"),

@@ -25,7 +25,7 @@ def validate_command(
     threads: Annotated[
         int | None, typer.Option("--threads", help="Must be the table's; a check, not a choice.")
     ] = None,
-    rounds: options.Rounds = 36,
+    rounds: options.Rounds = 24,
     exact: Annotated[bool, typer.Option("--exact", help="Predict by the engine's schedule.")] = False,
     with_ops: Annotated[
         bool,
