@@ -30,9 +30,10 @@ using ColdShares = std::function<void(std::span<const double> bytes, std::span<d
 /// to be called from any thread.
 ColdShares sampled_shares(const std::function<double(double bytes)>& share, double low, double high);
 
-/// λ of the bytes that go through the caches during a run: its footprint, and others' (without its own overhead). Rises.
+/// λ of the bytes that go through the caches during a run: its footprint, and others' (without its own overhead).
+/// Rises.
 struct ShareCurve {
-  ColdShares shares;                           ///< Called for whole blocks, from any thread. Empty: 0.
+  ColdShares shares;                          ///< Called for whole blocks, from any thread. Empty: 0.
   std::function<double(double bytes)> exact;  ///< Where more digits count than a sampled curve has. Empty: by `shares`.
 
   double at(double bytes) const;

@@ -234,8 +234,7 @@ class WorkerEngine final : public Engine {
       ids.push_back(link->id());
     }
     const std::string what = "a chain of " + std::to_string(sessions.size()) + " models";
-    const Frame answer = worker_->call(
-        {{{"call", "chain"}, {"sessions", ids}, {"times", times}}, {}}, what);
+    const Frame answer = worker_->call({{{"call", "chain"}, {"sessions", ids}, {"times", times}}, {}}, what);
     ChainSamples samples;
     PayloadReader reader(answer.payload);
     samples.kernel_us = reader.take<float>(answer.header.at("kernels"));

@@ -209,8 +209,7 @@ RunSamples MnnSession::run(const RunRequest& request) {
 }
 
 ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int times) {
-  if (times < 1 || sessions.empty())
-    throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
+  if (times < 1 || sessions.empty()) throw Error(ErrorCode::kInvalidArgument, "a chain holds sessions and is run");
   const std::int64_t start = now_ns();
   ChainSamples samples;
   std::size_t kernels = 0;
@@ -228,8 +227,8 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int ti
       const std::int64_t begin = now_ns();
       // In a model, the kernels before used this memory as well.
       if (session->activations_) session->activations_->write();
-      // The engine uses an input's memory again for other tensors: fed with its own results, a network soon computes with
-      // denormal numbers, or with values that are no legal indices.
+      // The engine uses an input's memory again for other tensors: fed with its own results, a network soon computes
+      // with denormal numbers, or with values that are no legal indices.
       session->fill_inputs();
       samples.waited_us += static_cast<double>(now_ns() - begin) * 1e-3;
       samples.timed_us += session->execute_profiled(place);

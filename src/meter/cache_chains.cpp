@@ -70,23 +70,25 @@ std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> 
 
 CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
   const auto base = static_cast<double>(std::min(cache_bytes, kMostTold));
-  const auto add = [&](double share, int stretch) { points_.push_back({share * base, static_cast<double>(stretch)}); };
-  // Neighbours differ in both, so that few chains tell of both already.
-  for (const auto& [small, large] : {std::pair{1, 4}, {2, 1}, {4, 2}}) {
-    add(1.0 / 4, small);
-    add(1.0 / 16, large);
-    add(1.0 / 8, small);
-    if (small != 4) add(1.0 / 2, small);
+  // Short runs of the meter make a few of them only: those first that lie between hot and cold on most devices.
+  for (const auto& [share, stretch] : {std::pair{0.25, 4},
+                                       {0.5, 2},
+                                       {0.25, 1},
+                                       {0.125, 4},
+                                       {1.0, 1},
+                                       {0.25, 2},
+                                       {0.5, 1},
+                                       {0.0625, 4},
+                                       {2.0, 1},
+                                       {0.125, 1}}) {
+    points_.push_back({share * base, static_cast<double>(stretch)});
   }
-  add(1, 1);
-  add(2, 1);
 }
 
 void CacheChains::look_like(std::vector<ChainCandidate> models, std::span<const ChainCandidate> candidates) {
   std::erase_if(models, [](const ChainCandidate& model) { return model.bytes <= 0 || model.us <= 0; });
   if (models.empty()) return;
-  std::sort(models.begin(), models.end(),
-            [](const ChainCandidate& a, const ChainCandidate& b) { return a.us < b.us; });
+  std::sort(models.begin(), models.end(), [](const ChainCandidate& a, const ChainCandidate& b) { return a.us < b.us; });
   double most = 0;
   for (const ChainCandidate& candidate : candidates) most += static_cast<double>(candidate.bytes);
   points_.clear();

@@ -77,16 +77,15 @@ class CacheChains {
   };
   struct Point {
     double bytes;
-    double stretch;          ///< Its loops take so many times as long as those of a chain without waiting.
-    double us = 0;           ///< Not 0: its loops take so long instead.
-    double pace = 1;         ///< What its loops took last, against what its links take alone.
-    double loop_us = 0;      ///< Sum over its chains.
-    double touched = 0;      ///< Bytes: sum over its chains.
+    double stretch;      ///< Its loops take so many times as long as those of a chain without waiting.
+    double us = 0;       ///< Not 0: its loops take so long instead.
+    double pace = 1;     ///< What its loops took last, against what its links take alone.
+    double loop_us = 0;  ///< Sum over its chains.
+    double touched = 0;  ///< Bytes: sum over its chains.
     int chains = 0;
   };
   /// Puts the model at `waiting` between the links, so often that the chain takes `factor` times as long.
-  void stretch(std::vector<int>& chain, std::span<const ChainCandidate> candidates, int waiting,
-               const Point& point);
+  void stretch(std::vector<int>& chain, std::span<const ChainCandidate> candidates, int waiting, const Point& point);
 
   std::vector<Point> points_;
   std::vector<ChainSample> samples_;
@@ -96,7 +95,7 @@ class CacheChains {
   double links_us_ = 0;      ///< What the last chain's links take alone.
   int settling_ = 0;         ///< Uncounted loops of the last chain.
   std::vector<bool> waits_;  ///< By link of the last chain: it only takes time.
-  int chains_ = 0;  ///< Added so far.
+  int chains_ = 0;           ///< Added so far.
 };
 
 }  // namespace mmt::metering

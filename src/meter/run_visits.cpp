@@ -172,12 +172,14 @@ void Run::run_chain(const std::vector<int>& batch) {
   }
   std::vector<int> chain;
   for (const int place : chains_.next(candidates)) chain.push_back(batch[static_cast<std::size_t>(place)]);
-  // Chains may take an eighth of the time, of what has passed and of what is left.
+  // Chains may take an eighth of the time, of what has passed and of what is left; the first one in any case.
   constexpr double kShare = 1.0 / 8;
   const double passed_us = elapsed_us();
   const double spent_us = std::chrono::duration<double, std::micro>(chain_time_).count();
   const double expected_us = chains_.expected_us();
-  if (chain.empty() || spent_us + expected_us > kShare * passed_us || expected_us > kShare * affordable_us()) return;
+  if (chain.empty() || (spent_us > 0 && spent_us + expected_us > kShare * passed_us) ||
+      expected_us > kShare * affordable_us())
+    return;
   take_all_answers();
   const auto is_open = [this](int index) { return items_[static_cast<std::size_t>(index)].session != nullptr; };
   if (!std::all_of(chain.begin(), chain.end(), is_open)) return;  // An answer may have cost a session.

@@ -69,7 +69,8 @@ Prediction predict(const ModelPlan& plan, LatencyTable& table) {
   prediction.reread_share = share.again;
   for (std::size_t i = 0; i < prediction.kernels.size(); ++i) {
     KernelCost& cost = prediction.kernels[i];
-    cost.us = cost.hot_us + cost.return_us + (cost.rereads ? share.again : share.once) * extra_us(cost) + model.kernel_overhead_us;
+    cost.us = cost.hot_us + cost.return_us + (cost.rereads ? share.again : share.once) * extra_us(cost) +
+              model.kernel_overhead_us;
     if (plan.kernels[i].node >= 0) prediction.node_us[static_cast<std::size_t>(plan.kernels[i].node)] += cost.us;
   }
   prediction.run_overhead_us = model.run_overhead_us + prediction.cold_share * model.cold_run_extra_us;

@@ -128,8 +128,7 @@ LatencySums latency_sums(const LatencyFormula& formula, std::span<const double> 
   const double direct = value(formula.hot) + formula.kernel_overhead_us * value(formula.kernels);
   const double cold_extra = value(formula.cold_extra);
   const double reread_extra = value(formula.reread_extra);
-  const double usual_us =
-      direct + CostModel::kUsuallyCold * cold_extra + CostModel::kUsuallyRereadCold * reread_extra;
+  const double usual_us = direct + CostModel::kUsuallyCold * cold_extra + CostModel::kUsuallyRereadCold * reread_extra;
   return {direct, cold_extra, value(formula.footprint) + formula.others_bytes_per_us * usual_us, reread_extra};
 }
 
@@ -229,8 +228,7 @@ void SpaceTable::evaluate(std::span<const Choice> rows, std::span<double> out) c
       }
     }
     for (std::size_t r = 0; r < count; ++r) {
-      out[first + r] =
-          form.formula.run_overhead_us + sums[r][0] + share[r] * sums[r][1] + again[r] * sums[r][3];
+      out[first + r] = form.formula.run_overhead_us + sums[r][0] + share[r] * sums[r][1] + again[r] * sums[r][3];
     }
   }
 }

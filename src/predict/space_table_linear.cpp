@@ -195,9 +195,7 @@ Extremes beyond_bytes(const LatencyFormula& formula, const ColdShare& low, const
                       const Extremes& reread) {
   Extremes cold_us{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()};
   Extremes reread_us = cold_us;
-  const auto include = [](Extremes& range, double us) {
-    range = {std::min(range.low, us), std::max(range.high, us)};
-  };
+  const auto include = [](Extremes& range, double us) { range = {std::min(range.low, us), std::max(range.high, us)}; };
   for (const ColdShare& one : {low, high}) {
     for (const double extra : {cold.low, cold.high}) include(cold_us, CostModel::beyond_usual_us(one, extra, 0));
     for (const double extra : {reread.low, reread.high}) include(reread_us, CostModel::beyond_usual_us(one, 0, extra));

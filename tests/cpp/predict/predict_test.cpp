@@ -266,8 +266,7 @@ double left_of_distance(const ColdCurve& made) {
 
 TEST(ColdCurve, UnusualChainsMoveItTowardsThem) {
   for (const ColdCurve& made : {ColdCurve{1000, 1.5e7, 1.1}, ColdCurve{5000, 1.7e7, 3}, ColdCurve{800, 7e7, 2.2},
-                                ColdCurve{1000, 1.5e7, 1.2}, ColdCurve{4000, 2e7, 1.6},
-                                ColdCurve{10000, 7e7, 2.2}}) {
+                                ColdCurve{1000, 1.5e7, 1.2}, ColdCurve{4000, 2e7, 1.6}, ColdCurve{10000, 7e7, 2.2}}) {
     EXPECT_LT(left_of_distance(made), 0.5);
   }
 }
