@@ -23,8 +23,7 @@ constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes, int process
 }
 
 /// Sums over chained runs, one entry per point. At a point, operators are run one after another in a loop that touches
-/// `bytes` in all and takes `loop_us` (on average, less the repeats of one operator), as a model of that size and
-/// latency does. For kernels whose data is
+/// `bytes` in all and takes `loop_us` (on average), as a model of that size and latency does. For kernels whose data is
 /// mostly weights, `extra_us` sums what they took beyond their hot time, `cold_extra_us` what their cold time lies
 /// above their hot time: extra over cold extra is the share of a cold run that a run after so many bytes and so long a
 /// time pays. Sums of several runs add up.

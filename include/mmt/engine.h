@@ -146,10 +146,11 @@ struct RunRequest {
 /// Times of a chain: sessions run one after another, several times over, every run profiled.
 struct ChainSamples {
   std::vector<float> kernel_us;  ///< times × kernels of all sessions in order, time by time.
-  double timed_us = 0;           ///< Wall time of the runs, repeated ones too.
-  double waited_us = 0;          ///< Wall time that the loops take besides: threads wake up, activations are written.
-  double overhead_us = 0;        ///< Wall time of the call that is in neither.
-  double steal_share = 0;        ///< As in RunSamples.
+  double timed_us = 0;           ///< Wall time of the runs.
+  double waited_us =
+      0;  ///< Wall time that the loops take besides: threads wake up, inputs and activations are written.
+  double overhead_us = 0;  ///< Wall time of the call that is in neither.
+  double steal_share = 0;  ///< As in RunSamples.
 };
 
 /// One opened model. Closing (the destructor) frees its memory in the engine.
@@ -191,10 +192,11 @@ class Engine {
   virtual const EngineFacts& facts() const = 0;
   /// Throws Error(kEngine) where the engine refuses the model (and names the path), kNotFound, kCrashed, kTimeout.
   virtual std::unique_ptr<Session> open(const std::string& model_path, const OpenOptions& options) = 0;
-  /// Runs sessions of this engine as the request says, with nothing between two runs that would touch
-  /// the caches: no message to another process, and inputs that are written once, before the first run. No run may be
-  /// started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no session, no time,
-  /// negative repeats or a session of another engine.
+  /// Runs sessions of this engine one after another, `times` times over, every run profiled; a session may stand at
+  /// several places. Nothing lies between two runs that is not in a model: no message to another process, but inputs
+  /// are written anew, and engines on CPUs bring the memory of a session's activations as near as the kernels before
+  /// would. No run may be started and unfinished. Throws what Session::run() throws, and Error(kInvalidArgument) for no
+  /// session, no time or a session of another engine.
   ChainSamples run_chain(std::span<Session* const> sessions, int times);
   /// Starts again after kCrashed or kTimeout; every session of before is gone. A no-op for engines that cannot be lost.
   virtual void restart() {}

@@ -26,9 +26,6 @@ struct KernelSignature {
   std::int64_t output_bytes = 0;  ///< Activations written.
 };
 
-/// True where the kernel works on windows of more than one pixel.
-inline bool has_window(const KernelSignature& kernel) { return kernel.attributes.find("kernel_") != std::string::npos; }
-
 /// The part of a kernel in its operator's life (see OperatorModel for contexts).
 enum class KernelRole : std::uint8_t {
   kBody = 0,           ///< Always executed.

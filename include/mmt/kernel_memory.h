@@ -64,8 +64,8 @@ namespace mmt {
 /// Bytes of a kernel's weights in the form that stays in memory: Winograd's is several times the file's.
 std::int64_t kept_weight_bytes(const KernelSignature& kernel, int threads);
 
-/// True for convolutions that go several times over weights which the level-2 cache does not hold. The last cache sees
-/// that they are needed again and keeps them longer than what a run reads once.
+/// True for convolutions that go several times over their weights, once for every tile of pixels. Caches see that these
+/// are needed again and keep them longer than what a run reads once.
 bool rereads_weights(const KernelSignature& kernel);
 
 /// True for kernels whose data is mostly weights that a run reads once, and which work on nothing else: what a cold run

@@ -80,6 +80,17 @@ struct CostModel {
   static constexpr double beyond_usual_us(const ColdShare& share, double cold_extra_us, double reread_extra_us) {
     return (share.once - kUsuallyCold) * cold_extra_us + (share.again - kUsuallyRereadCold) * reread_extra_us;
   }
+  /// So worked out. `share_of`: a ColdShare from bytes, own ones and others'; `usual_bytes`: with others' in usual_us.
+  template <typename ShareOf>
+  static ColdShare settled_share(const ShareOf& share_of, double usual_bytes, double others_bytes_per_us,
+                                 double cold_extra_us, double reread_extra_us) {
+    ColdShare share = share_of(usual_bytes);
+    for (int step = 0; step < kShareSteps && others_bytes_per_us > 0; ++step) {
+      const double beyond_us = beyond_usual_us(share, cold_extra_us, reread_extra_us);
+      share = share_of(usual_bytes + others_bytes_per_us * beyond_us);
+    }
+    return share;
+  }
   /// λ of a run: of its own bytes, and of those that others touch meanwhile.
   ColdShare cold_share(const PlanSums& sums) const;
   double latency_us(const PlanSums& sums) const;

@@ -50,7 +50,7 @@ inline constexpr auto kConfigFitFields = std::make_tuple(
     Field{"cold_us_per_mib", "us", "what a MiB of weights that has left the caches costs", &ConfigRow::cold_us_per_mib},
     Field{"cache_bytes", "bytes", "touched by chains of operators, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.bytes); }},
-    Field{"cache_loop_us", "us", "time that such a chain takes without one operator's own repeats, by point",
+    Field{"cache_loop_us", "us", "time that a loop of such a chain takes, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.loop_us); }},
     Field{"cache_extra_us", "us", "what chained runs took beyond hot ones, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.extra_us); }},

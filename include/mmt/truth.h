@@ -14,7 +14,7 @@ namespace mmt {
 struct TruthOptions {
   int rounds = 24;    ///< Visits of each model.
   int runs = 2;       ///< Timed back-to-back runs per visit: those of one visit resemble each other, visits tell more.
-  int warm_runs = 5;  ///< Runs before them that are not counted: a model needs some until its data lies where it stays.
+  int warm_runs = 5;  ///< Runs before them that are not counted, at least: until a model's data lies where it stays.
   std::uint64_t seed = 1;
   double max_steal = 0.02;  ///< A visit with more is made again, at most `max_retries` times.
   int max_retries = 3;

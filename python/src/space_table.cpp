@@ -120,7 +120,6 @@ void compile_formula(SpaceTable& table, double run_overhead_us, double kernel_ov
   constants.run_overhead_us = run_overhead_us;
   constants.kernel_overhead_us = kernel_overhead_us;
   mmt::LatencyFormula formula = mmt::LatencyFormula::from(constants, table.features());
-  formula.once = {};
   if (nb::isinstance<nb::callable>(cold_share)) {
     const auto [low, high] = formula.footprint < 0 ? std::pair(0.0, 0.0) : bytes_bounds(table, formula.footprint);
     // Sampled once: evaluation then needs no interpreter.

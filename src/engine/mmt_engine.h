@@ -59,13 +59,13 @@ typedef struct mmt_engine_run {
   int32_t migrations;     /* out: -1 where unreadable */
 } mmt_engine_run;
 
-/* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written once before.
- * A session may stand at several places. Each finds the memory of its activations as near as in a model. */
+/* Sessions run one after another, `times` times over, with profiled kernels, on inputs that are written before each
+ * run. A session may stand at several places. Each finds the memory of its activations as near as in a model. */
 typedef struct mmt_engine_chain {
   int32_t times;      /* in: at least 1 */
   float* kernel_us;   /* out: [times][kernels of all sessions, in order] */
   double timed_us;    /* out: time of all runs */
-  double waited_us;   /* out: time that the loops take besides: threads wake up, activations are written */
+  double waited_us;   /* out: time that the loops take besides: threads wake up, inputs and activations are written */
   double overhead_us; /* out: time of the call that is in neither */
   double steal_share; /* out: 0..1, -1 where unreadable */
 } mmt_engine_chain;

@@ -214,8 +214,10 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int ti
   ChainSamples samples;
   std::size_t kernels = 0;
   for (MnnSession* session : sessions) {
-    session->fill_inputs();
-    if (!session->activations_ && !session->synchronise_) session->find_activations();
+    if (!session->activations_ && !session->synchronise_) {
+      session->fill_inputs();
+      session->find_activations();
+    }
     kernels += session->desc_.kernels.size();
   }
   samples.kernel_us.resize(static_cast<std::size_t>(times) * kernels);

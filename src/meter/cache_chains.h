@@ -84,7 +84,7 @@ class CacheChains {
     double touched = 0;  ///< Bytes: sum over its chains.
     int chains = 0;
   };
-  /// Puts the model at `waiting` between the links, so often that the chain takes `factor` times as long.
+  /// Puts the model at `waiting` between the links, so often that the chain takes as long as the point asks.
   void stretch(std::vector<int>& chain, std::span<const ChainCandidate> candidates, int waiting, const Point& point);
 
   std::vector<Point> points_;

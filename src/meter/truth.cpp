@@ -86,8 +86,7 @@ class TruthRun {
     const double before = engine_.memory().resident_mib;
     guarded(index, [&] {
       Subject& subject = subjects_[index];
-      subject.session = engine_.open(item.path, item.open);
-      subject.run_us = subject.session->run({2, false, displace_bytes(index)}).run_us.back();
+      subject.session = opened(index);
       subject.memory_mib = subject.session->desc().memory_mib;
       subject.bytes_touched = static_cast<std::int64_t>(subject.memory_mib * 1024 * 1024);
       if (options_.profile || index >= models_) {
@@ -99,6 +98,15 @@ class TruthRun {
     });
     truth.memory_mib = subjects_[index].memory_mib;
     truth.resident_mib = std::max(0.0, engine_.memory().resident_mib - before);
+  }
+
+  /// A new session that has run.
+  std::unique_ptr<Session> opened(std::size_t index) {
+    std::unique_ptr<Session> session = engine_.open(items_[index].path, items_[index].open);
+    const double us = session->run({2, false, displace_bytes(index)}).run_us.back();
+    double& run_us = subjects_[index].run_us;
+    if (run_us == 0) run_us = us;  // Visits tell it better.
+    return session;
   }
 
   /// Models run as a user runs them, companions as the table's operators did.
@@ -124,10 +132,7 @@ class TruthRun {
     }
     engine_.restart();
     for (const std::size_t i : lost) {
-      guarded(i, [&] {
-        subjects_[i].session = engine_.open(items_[i].path, items_[i].open);
-        subjects_[i].session->run({2, false, displace_bytes(i)});
-      });
+      guarded(i, [&] { subjects_[i].session = opened(i); });
     }
   }
 
@@ -137,9 +142,7 @@ class TruthRun {
     for (std::size_t i = models_; i < items_.size() && !stopped(); ++i) {
       if (subjects_[i].session == nullptr) continue;
       guarded(i, [&] {
-        std::unique_ptr<Session> session = engine_.open(items_[i].path, items_[i].open);
-        session->run({2, false, displace_bytes(i)});
-        subjects_[i].session = std::move(session);  // Until now the old one's memory was in use.
+        subjects_[i].session = opened(i);  // Until then the old one's memory is in use.
       });
     }
   }

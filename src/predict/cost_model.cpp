@@ -73,13 +73,11 @@ double CostModel::usual_us(const PlanSums& sums) const {
 
 ColdShare CostModel::cold_share(const PlanSums& sums) const {
   const double usual_bytes = sums.footprint_bytes + cold.others_bytes_per_us * usual_us(sums);
-  const auto share_of = [&](double bytes) { return ColdShare{cold.share(bytes), cold.reread_share(bytes)}; };
-  ColdShare share = share_of(usual_bytes);
-  for (int step = 0; step < kShareSteps; ++step) {
-    const double beyond_us = beyond_usual_us(share, sums.cold_extra_us, sums.reread_extra_us);
-    share = share_of(usual_bytes + cold.others_bytes_per_us * beyond_us);
-  }
-  return share;
+  return settled_share(
+      [&](double bytes) {
+        return ColdShare{cold.share(bytes), cold.reread_share(bytes)};
+      },
+      usual_bytes, cold.others_bytes_per_us, sums.cold_extra_us, sums.reread_extra_us);
 }
 
 double CostModel::cold_extra_us(double hot_us, double cold_us) const {

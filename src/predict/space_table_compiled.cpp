@@ -144,11 +144,9 @@ ColdShare shares_at(const LatencyFormula& formula, double bytes) {
 }
 
 double finish_latency(const LatencyFormula& formula, const LatencySums& sums) {
-  ColdShare share = shares_at(formula, sums.bytes);
-  for (int step = 0; step < CostModel::kShareSteps && formula.others_bytes_per_us > 0; ++step) {
-    const double beyond_us = CostModel::beyond_usual_us(share, sums.cold_extra_us, sums.reread_extra_us);
-    share = shares_at(formula, sums.bytes + formula.others_bytes_per_us * beyond_us);
-  }
+  const ColdShare share =
+      CostModel::settled_share([&](double bytes) { return shares_at(formula, bytes); }, sums.bytes,
+                               formula.others_bytes_per_us, sums.cold_extra_us, sums.reread_extra_us);
   return formula.run_overhead_us + sums.direct_us + share.once * sums.cold_extra_us +
          share.again * sums.reread_extra_us;
 }

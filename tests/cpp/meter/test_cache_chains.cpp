@@ -88,7 +88,8 @@ TEST(CacheChains, LoopsLikeModelsTakeTheirTime) {
     const std::vector<int> chain = chains.next(operators);
     ASSERT_FALSE(chain.empty());
     ChainSamples samples;
-    samples.timed_us = 60.0 * static_cast<double>(chain.size()) * chains.times();
+    samples.timed_us = 50.0 * static_cast<double>(chain.size()) * chains.times();
+    samples.waited_us = 10.0 * static_cast<double>(chain.size()) * chains.times();
     samples.kernel_us.assign(chain.size() * static_cast<std::size_t>(chains.times()), 15);
     chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
                      [](std::size_t, std::size_t) { return -1; });
