@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <string>
@@ -25,10 +26,23 @@ constexpr double kActivations = 0.7;
 // Larger caches are told of by chains as of this one: models touch a few megabytes to a few tens of them.
 constexpr std::int64_t kMostTold = std::int64_t{32} << 20;
 constexpr double kFull = 0.9, kTooLittle = 0.75, kTooMuch = 1.15;
+constexpr double kFewest = 0.25;  ///< Of the bytes, in the time that a model takes for all of them.
 /// Times of chains around a model's, against it.
 constexpr double kQuicker = 0.7, kSlower = 1.4;
 /// Of a chain's bytes, those of the model that only takes time; and how often that is run at most.
 constexpr double kMostWaiting = 0.2, kMostRuns = 400;
+
+/// Mean of shares, none of which counts as further than this from their median.
+double held_mean(std::span<const double> shares, std::span<const double> weights) {
+  constexpr double kFarthest = 0.5;
+  const double middle = weighted_median(shares, weights);
+  double sum = 0, weight = 0;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    sum += weights[i] * std::clamp(shares[i], middle - kFarthest, middle + kFarthest);
+    weight += weights[i];
+  }
+  return sum / weight;
+}
 
 /// The model that works longest on its data, among those that touch at most so many bytes; -1: none is known to.
 int patient(std::span<const ChainCandidate> candidates, double most_bytes) {
@@ -85,6 +99,19 @@ CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_
   }
 }
 
+std::vector<std::size_t> CacheChains::representatives(std::span<const ChainCandidate> models) {
+  std::vector<std::size_t> able;
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    if (models[i].bytes > 0 && models[i].us > 0) able.push_back(i);
+  }
+  std::stable_sort(able.begin(), able.end(), [&](std::size_t a, std::size_t b) { return models[a].us < models[b].us; });
+  constexpr std::size_t kMost = 4;
+  if (able.size() <= kMost) return able;
+  std::vector<std::size_t> chosen;
+  for (std::size_t i = 0; i < kMost; ++i) chosen.push_back(able[i * (able.size() - 1) / (kMost - 1)]);
+  return chosen;
+}
+
 void CacheChains::look_like(std::vector<ChainCandidate> models, std::span<const ChainCandidate> candidates) {
   std::erase_if(models, [](const ChainCandidate& model) { return model.bytes <= 0 || model.us <= 0; });
   if (models.empty()) return;
@@ -92,16 +119,15 @@ void CacheChains::look_like(std::vector<ChainCandidate> models, std::span<const 
   double most = 0;
   for (const ChainCandidate& candidate : candidates) most += static_cast<double>(candidate.bytes);
   points_.clear();
-  // From the quickest to the slowest. What is as cold as can be, or not at all, tells little of those between.
-  constexpr std::size_t kMost = 4;
-  const std::size_t count = std::min(models.size(), kMost);
-  for (std::size_t i = 0; i < count; ++i) {
-    const ChainCandidate& model = models[count == 1 ? 0 : i * (models.size() - 1) / (count - 1)];
-    const double bytes = std::min(static_cast<double>(model.bytes), most);
-    points_.push_back({bytes, 1, model.us});
-    if (count <= kMost / 2 || i == 0) points_.push_back({bytes, 1, kQuicker * model.us});
-    if (count <= kMost / 2 || i + 1 == count) points_.push_back({bytes, 1, kSlower * model.us});
+  const auto add = [&](const ChainCandidate& model, double times, bool punctual) {
+    points_.push_back({std::min(static_cast<double>(model.bytes), most), 1, times * model.us, punctual});
+  };
+  for (const ChainCandidate& model : models) {
+    add(model, 1, false);
+    add(model, 1, true);
   }
+  add(models.front(), kQuicker, true);
+  add(models.back(), kSlower, false);
   point_ = -1;
 }
 
@@ -122,15 +148,19 @@ std::vector<int> CacheChains::next(std::span<const ChainCandidate> candidates) {
     const int waiting = waits ? patient(candidates, kMostWaiting * point.bytes) : -1;
     if (point.stretch > 1 && waiting < 0) continue;
     double sum = waiting < 0 ? 0 : static_cast<double>(candidates[static_cast<std::size_t>(waiting)].bytes);
+    double left_us = point.punctual ? point.us / point.pace : std::numeric_limits<double>::infinity();
     for (const int index : order) {
       const auto own = static_cast<double>(candidates[static_cast<std::size_t>(index)].bytes);
-      if (index == waiting || own <= 0 || own > kLargestPart * point.bytes || sum + own > kTooMuch * point.bytes)
+      const double own_us = candidates[static_cast<std::size_t>(index)].us;
+      if (index == waiting || own <= 0 || own > kLargestPart * point.bytes || sum + own > kTooMuch * point.bytes ||
+          own_us > left_us)
         continue;
       chain.push_back(index);
       sum += own;
+      left_us -= own_us;
       if (sum >= kFull * point.bytes) break;
     }
-    if (sum < kTooLittle * point.bytes) continue;
+    if (sum < (point.punctual ? kFewest : kTooLittle) * point.bytes) continue;
     waits_.assign(chain.size(), false);
     touched_ = sum;
     if (waiting >= 0) stretch(chain, candidates, waiting, point);
@@ -221,7 +251,7 @@ CacheCurve CacheChains::curve(std::span<const double> factors,
     }
     const double cold_us = std::accumulate(weights.begin(), weights.end(), 0.0);
     curve.cold_extra_us.push_back(cold_us);
-    curve.extra_us.push_back(shares.empty() ? 0 : cold_us * weighted_median(shares, weights));
+    curve.extra_us.push_back(shares.empty() ? 0 : cold_us * held_mean(shares, weights));
   }
   return curve;
 }

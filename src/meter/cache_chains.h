@@ -42,8 +42,12 @@ class CacheChains {
   /// How often the last chain is run: at first only until its data lies where it stays (settling_runs).
   int times() const { return settling_ + kCounted; }
 
+  /// A few of the models, from the quickest to the slowest, as places.
+  static std::vector<std::size_t> representatives(std::span<const ChainCandidate> models);
+
   /// Chains are to touch as many bytes and take as long as these models do, instead of what the constructor chose. No
-  /// more bytes than `candidates` have.
+  /// more bytes than `candidates` have. Where operators take longer on as many bytes than a model, chains of either
+  /// kind are run: as many bytes, and as much time.
   void look_like(std::vector<ChainCandidate> models, std::span<const ChainCandidate> candidates);
 
   /// The next point's chain, as places of `candidates`: random models that together touch its bytes; empty where those
@@ -64,7 +68,8 @@ class CacheChains {
                  const std::function<int(std::size_t link, std::size_t kernel)>& number);
   void drop_column(int column);
 
-  /// A point's λ is the median over its chains: others come and go, and a model's latency is a median over time too.
+  /// A point's λ is the mean over its chains, without wild ones: others come and go, and with them a loop's data is
+  /// there or not (0.0 and 1.0 within a minute were seen at one point); a model's latency is a mean over time too.
   /// `times`: a kernel's hot and cold time on the common scale, {0, 0} where unknown.
   CacheCurve curve(std::span<const double> factors,
                    const std::function<std::pair<double, double>(int kernel)>& times) const;
@@ -77,11 +82,12 @@ class CacheChains {
   };
   struct Point {
     double bytes;
-    double stretch;      ///< Its loops take so many times as long as those of a chain without waiting.
-    double us = 0;       ///< Not 0: its loops take so long instead.
-    double pace = 1;     ///< What its loops took last, against what its links take alone.
-    double loop_us = 0;  ///< Sum over its chains.
-    double touched = 0;  ///< Bytes: sum over its chains.
+    double stretch;         ///< Its loops take so many times as long as those of a chain without waiting.
+    double us = 0;          ///< Not 0: its loops take so long instead, or longer.
+    bool punctual = false;  ///< They take no longer, on fewer bytes if need be.
+    double pace = 1;        ///< What its loops took last, against what its links take alone.
+    double loop_us = 0;     ///< Sum over its chains.
+    double touched = 0;     ///< Bytes: sum over its chains.
     int chains = 0;
   };
   /// Puts the model at `waiting` between the links, so often that the chain takes as long as the point asks.

@@ -211,10 +211,18 @@ class TruthRun {
 
   /// Chains are to tell how cold these models are.
   void chain_like_models() {
-    const std::vector<metering::ChainCandidate> all = candidates(0, items_.size());
-    const auto companions = all.begin() + static_cast<std::ptrdiff_t>(models_);
-    chains_.look_like({all.begin(), companions}, {companions, all.end()});
+    if (!has_chains()) return;
+    std::vector<metering::ChainCandidate> models;
+    for (const std::size_t index : metering::CacheChains::representatives(candidates(0, models_))) {
+      guarded(index, [&] {
+        subjects_[index].run_us = settled_us(index);
+        models.push_back(candidates(index, index + 1).front());
+      });
+    }
+    chains_.look_like(std::move(models), candidates(models_, items_.size()));
   }
+
+  bool has_chains() const { return options_.cache_bytes > 0 && models_ < items_.size() && engine_.facts().per_kernel; }
 
   std::vector<metering::ChainCandidate> candidates(std::size_t first, std::size_t end) const {
     std::vector<metering::ChainCandidate> found;
@@ -227,9 +235,9 @@ class TruthRun {
 
   /// This model's part of a round's chains: they run among the models, so that both see the same traffic of others.
   void run_chains(int round, std::size_t model) {
-    if (options_.cache_bytes <= 0 || models_ == items_.size() || !engine_.facts().per_kernel) return;
-    constexpr std::size_t kChainsPerRound = 3;
-    const std::size_t chains = (model + 1) * kChainsPerRound / models_ - model * kChainsPerRound / models_;
+    if (!has_chains()) return;
+    // Each point as often as each model: how cold data is may change with every visit.
+    const std::size_t chains = (model + 1) * chains_.points() / models_ - model * chains_.points() / models_;
     for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
       std::vector<const KernelPlan*> plans;
       std::vector<Session*> links;
@@ -259,12 +267,15 @@ class TruthRun {
     }
   }
 
-  void visit_whole(std::size_t index) {
+  /// Of runs back to back on fresh input, once they have settled.
+  double settled_us(std::size_t index) {
     const int settling = std::max(options_.warm_runs, metering::settling_runs(subjects_[index].run_us));
     const RunSamples samples = undisturbed(*subjects_[index].session, {settling + options_.runs, false});
     const std::span<const double> warm(samples.run_us.data() + settling, static_cast<std::size_t>(options_.runs));
-    cells_.push_back({static_cast<int>(index), column(), median(warm)});
+    return median(warm);
   }
+
+  void visit_whole(std::size_t index) { cells_.push_back({static_cast<int>(index), column(), settled_us(index)}); }
 
   void visit_kernels(std::size_t index, int round) {
     Subject& subject = subjects_[index];

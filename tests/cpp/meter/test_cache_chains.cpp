@@ -80,7 +80,7 @@ TEST(CacheChains, LoopsLikeModelsTakeTheirTime) {
   const std::vector<ChainCandidate> operators(60, {300'000, 40});
   CacheChains chains(kCache, 1);
   chains.look_like({{8 << 20, 6000}, {0, 0}, {6 << 20, 3000}}, operators);
-  EXPECT_EQ(chains.points(), 6u) << "each model's time, quicker and slower";
+  EXPECT_EQ(chains.points(), 6u) << "each model's bytes and time, quicker and slower";
   KernelPlan plan;
   plan.kernels.resize(1);
   // In chains, links take 1.5 times of what they do alone.
@@ -96,12 +96,39 @@ TEST(CacheChains, LoopsLikeModelsTakeTheirTime) {
   }
   chains.add(0, 0, 0, {15, 0, 0});
   const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int) { return std::pair{10.0, 20.0}; });
-  const std::vector<double> want{3000, 2100, 4200, 6000, 4200, 8400};
+  const std::vector<double> want{3000, 3000, 6000, 6000, 2100, 8400};
   ASSERT_EQ(curve.loop_us.size(), want.size());
   for (std::size_t i = 0; i < want.size(); ++i) {
     EXPECT_NEAR(curve.loop_us[i], want[i], 0.15 * want[i]);  // The first of each was too long.
-    EXPECT_NEAR(curve.bytes[i], i < 3 ? 6 << 20 : 8 << 20, 1.5e6) << "what was touched";
+    EXPECT_NEAR(curve.bytes[i], i % 4 < 2 && i != 5 ? 6 << 20 : 8 << 20, 1.5e6) << "what was touched";
   }
+}
+
+TEST(CacheChains, WhereOperatorsTakeLongerThanAModelBytesAndTimeAreEachMetByAChain) {
+  const std::vector<ChainCandidate> operators(60, {300'000, 400});
+  CacheChains chains(kCache, 1);
+  chains.look_like({{9'000'000, 6000}}, operators);
+  ASSERT_EQ(chains.points(), 4u);
+  std::vector<std::size_t> links;
+  for (int i = 0; i < 4; ++i) {
+    links.push_back(chains.next(operators).size());
+    EXPECT_EQ(chains.point(), i);
+  }
+  EXPECT_NEAR(static_cast<double>(links[0]), 28, 3) << "as many bytes, in 11 ms";
+  EXPECT_EQ(links[1], 15u) << "as much time";
+  EXPECT_NEAR(static_cast<double>(links[2]), 10.5, 0.5) << "less time";
+  EXPECT_NEAR(static_cast<double>(links[3]), 28, 3);
+}
+
+TEST(CacheChains, ModelsThatStandForAllLieBetweenTheQuickestAndTheSlowest) {
+  std::vector<ChainCandidate> models;
+  for (int i = 0; i < 10; ++i) models.push_back({1 << 20, 1000.0 * ((7 * i) % 10 + 1)});
+  models.push_back({0, 500});  // Cannot be run.
+  models.push_back({1 << 20, 0});
+  std::vector<double> times;
+  for (const std::size_t place : CacheChains::representatives(models)) times.push_back(models[place].us);
+  EXPECT_EQ(times, (std::vector<double>{1000, 4000, 7000, 10000}));
+  EXPECT_EQ(CacheChains::representatives(std::span(models).first(3)).size(), 3u);
 }
 
 TEST(CacheChains, ModelsLargerThanAllOperatorsAreMetWithAllThatThereIs) {
@@ -188,7 +215,7 @@ TEST(CacheChains, OneWildKernelIsHeldBack) {
   EXPECT_LE(curve.extra_us[2] / curve.cold_extra_us[2], 0.2);
 }
 
-TEST(CacheChains, ChainsThatOthersDisturbedDoNotCountWhileTheyAreFew) {
+TEST(CacheChains, ColdMinutesCountForTheirShareOfTheTimeAndWildOnesNoFurther) {
   CacheChains chains(kCache, 1);
   const auto hot_and_cold = [](int) { return std::pair{10.0, 20.0}; };
   const auto share = [&] {
@@ -196,9 +223,9 @@ TEST(CacheChains, ChainsThatOthersDisturbedDoNotCountWhileTheyAreFew) {
     return curve.extra_us[2] / curve.cold_extra_us[2];
   };
   for (int chain = 0; chain < 5; ++chain) chains.add(2, chain, 0, {chain < 3 ? 12.0f : 20.0f, 0, chain});
-  EXPECT_NEAR(share(), 0.2, 1e-6);
-  for (int chain = 5; chain < 7; ++chain) chains.add(2, chain, 0, {20, 0, chain});
-  EXPECT_NEAR(share(), 1, 1e-6) << "most are";
+  EXPECT_NEAR(share(), (3 * 0.2 + 2 * 0.7) / 5, 1e-6) << "no more than 0.5 from the median";
+  for (int chain = 5; chain < 7; ++chain) chains.add(2, chain, 0, {16, 0, chain});
+  EXPECT_NEAR(share(), (3 * 0.2 + 2 * 1 + 2 * 0.6) / 7, 1e-6);
 }
 
 TEST(CacheChains, AsksForAKernelsTimesOnce) {
