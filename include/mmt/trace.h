@@ -47,6 +47,9 @@ struct Trace {
 /// Throws Error(kParse) that names the node or value.
 Trace read_trace(std::string_view json_text);
 
+/// The same for a trace that was put together elsewhere: checks it, and writes its nodes' arguments with sorted keys.
+Trace checked_trace(Trace trace);
+
 /// The JSON text of a trace; `read_trace(write_trace(t))` gives `t` again. Arguments are written with sorted keys.
 std::string write_trace(const Trace& trace);
 

@@ -258,7 +258,7 @@ def predict(
         traced = closing.trace_closed(model, specs, table, fingerprints)
         if traced.numbers_matter:
             key = None
-        result = _core.predict.predict_trace(traced.to_json(), table)
+        result = _core.predict.predict_trace(traced, table)
     if result is None or (exact is not False and (result.doubts or result.missing())):
         from mmt.torch_side import exact as exact_plans
 

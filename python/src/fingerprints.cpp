@@ -19,8 +19,6 @@ using namespace nb::literals;
 using mmt_python::dictionary_of;
 using mmt_python::each_item;
 
-void bind_module_paths(nb::module_& m);  // module_paths.cpp
-
 namespace {
 
 constexpr std::size_t kMostTexts = 50'000;
@@ -32,6 +30,7 @@ enum class Part { kConfiguration, kIgnored, kParameters, kBuffers, kModules, kHo
 
 /// The attributes of modules of one class, in the order in which they were set.
 struct Layout {
+  std::size_t number = 0;         ///< Its own among all that there ever were.
   std::vector<nb::object> names;  ///< As in the module's dictionary, so that the same objects are met again.
   std::vector<Part> parts;
   std::vector<std::size_t> places;    ///< Of configuration: which of `prefixes`.
@@ -52,6 +51,7 @@ struct Rules {
 /// Everything that is remembered between walks; guarded by Python's lock.
 struct Memory {
   std::unordered_map<std::string, std::string> digests;  // text of a configuration -> its hash
+  std::unordered_map<std::string, std::string> keys;     // the same by what texts are made of (Walk::append_key)
   std::unordered_map<PyObject*, std::shared_ptr<Class>> classes;
   std::unordered_map<PyObject*, std::pair<nb::object, std::string>> dtypes;
 };
@@ -126,30 +126,63 @@ class Walk {
     return seen.digest;
   }
 
+  /// What a module holds, by the kind of it; borrowed.
+  struct Held {
+    std::vector<PyObject*> values;  ///< Of configuration, in the layout's order.
+    PyObject *parameters = nullptr, *buffers = nullptr, *modules = nullptr;
+  };
+
   std::string look_at(nb::handle module) {
     const nb::object dictionary = dictionary_of(module);
     Class& kind = class_of(nb::handle(reinterpret_cast<PyObject*>(Py_TYPE(module.ptr()))));
     const std::shared_ptr<const Layout> layout = layout_of(kind, dictionary);
-    std::vector<PyObject*> values(layout->prefixes.size());
-    PyObject *parameters = nullptr, *buffers = nullptr, *modules = nullptr;
+    const Held held = held_by(dictionary, *layout);
+    std::vector<std::string> children;
+    std::string key;
+    key.reserve(1024);
+    const bool is_plain = append_key(*layout, held, key);
+    if (is_plain) {
+      children = look_at_children(held);
+      for (const std::string& child : children) key += child;
+      const auto known = memory().keys.find(key);
+      if (known != memory().keys.end()) return known->second;
+    }
+    std::string text = kind.identity;
+    text.reserve(1024);
+    for (std::size_t place = 0; place < held.values.size(); ++place) {
+      text += layout->prefixes[place];
+      append_value(held.values[place], text);
+    }
+    if (held.parameters != nullptr) append_tensors("\n_parameters ", held.parameters, text);
+    if (held.buffers != nullptr) append_tensors("\n_buffers ", held.buffers, text);
+    if (!is_plain) children = look_at_children(held);  // Values may hold modules, which are met before.
+    for (const std::string& child : children) text += child;
+    std::string digest = digest_of(text);
+    if (is_plain) remember(memory().keys, std::move(key), digest);
+    return digest;
+  }
+
+  Held held_by(nb::handle dictionary, const Layout& layout) {
+    Held held;
+    held.values.resize(layout.prefixes.size());
     std::vector<PyObject*> hooks;
     std::size_t i = 0;
     each_item(dictionary.ptr(), [&](PyObject*, PyObject* value) {
       __builtin_prefetch(value);  // a model's objects lie anywhere: most of the time goes into waiting for them
-      switch (layout->parts[i]) {
+      switch (layout.parts[i]) {
         case Part::kConfiguration:
-          values[layout->places[i]] = value;
+          held.values[layout.places[i]] = value;
           break;
         case Part::kIgnored:
           break;
         case Part::kParameters:
-          parameters = value;
+          held.parameters = value;
           break;
         case Part::kBuffers:
-          buffers = value;
+          held.buffers = value;
           break;
         case Part::kModules:
-          modules = value;
+          held.modules = value;
           break;
         case Part::kHooks:
           hooks.push_back(value);
@@ -157,24 +190,51 @@ class Walk {
       }
       ++i;
     });
-    for (PyObject* held : hooks) hooked_ = hooked_ || !is_empty(held);
-    std::string text = kind.identity;
-    text.reserve(1024);
-    for (std::size_t place = 0; place < values.size(); ++place) {
-      text += layout->prefixes[place];
-      append_value(values[place], text);
+    for (PyObject* hook : hooks) hooked_ = hooked_ || !is_empty(hook);
+    return held;
+  }
+
+  /// Appends what the module's text says of itself, without making the text: modules with the same key and the same
+  /// children have the same text. False where something takes more than a look.
+  bool append_key(const Layout& layout, const Held& held, std::string& key) {
+    mmt_python::append_bytes(layout.number, key);
+    for (PyObject* value : held.values) {
+      if (!mmt_python::append_plain_key(value, key)) return false;
     }
-    if (parameters != nullptr) append_tensors("\n_parameters ", parameters, text);
-    if (buffers != nullptr) append_tensors("\n_buffers ", buffers, text);
-    if (modules != nullptr && !is_empty(modules)) {
-      fetch(modules);
-      each_item(modules, [&](PyObject* name, PyObject* child) {
-        text += "\nchild ";
-        mmt_python::append_repr(name, text);
-        text += " " + (child == Py_None ? std::string("None") : configuration(child));
-      });
+    for (PyObject* tensors : {held.parameters, held.buffers}) {
+      key += tensors == nullptr ? '-' : '+';
+      if (tensors != nullptr && !append_tensors_key(tensors, key)) return false;
     }
-    return digest_of(text);
+    return true;
+  }
+
+  bool append_tensors_key(PyObject* tensors, std::string& key) {
+    bool is_plain = true;
+    each_item(tensors, [&](PyObject* name, PyObject* tensor) {
+      PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(tensor));
+      is_plain = is_plain && mmt_python::append_plain_key(name, key) &&
+                 (tensor == Py_None || type == tensor_.ptr() || type == parameter_.ptr());
+      if (!is_plain) return;
+      key += tensor == Py_None ? '0' : '1';
+      if (tensor == Py_None) return;
+      mmt_python::append_bytes(&dtype_of(tensor), key);
+      const nb::object shape = nb::handle(tensor).attr("shape");
+      is_plain = mmt_python::append_shape_key(shape.ptr(), key);
+    });
+    return is_plain;
+  }
+
+  /// "\nchild 'name' digest" of each.
+  std::vector<std::string> look_at_children(const Held& held) {
+    std::vector<std::string> children;
+    if (held.modules == nullptr || is_empty(held.modules)) return children;
+    fetch(held.modules);
+    each_item(held.modules, [&](PyObject* name, PyObject* child) {
+      std::string& text = children.emplace_back("\nchild ");
+      mmt_python::append_repr(name, text);
+      text += " " + (child == Py_None ? std::string("None") : configuration(child));
+    });
+    return children;
   }
 
   /// Brings the dictionaries of modules near, all at once.
@@ -203,8 +263,13 @@ class Walk {
     auto& digests = memory().digests;
     const auto known = digests.find(text);
     if (known != digests.end()) return known->second;
+    return remember(digests, text, mmt::sha256_hex(text));
+  }
+
+  static const std::string& remember(std::unordered_map<std::string, std::string>& digests, std::string what,
+                                     std::string digest) {
     if (digests.size() >= kMostTexts) digests.clear();
-    return digests.emplace(text, mmt::sha256_hex(text)).first->second;
+    return digests.emplace(std::move(what), std::move(digest)).first->second;
   }
 
   void append_value(PyObject* value, std::string& text) {
@@ -242,6 +307,13 @@ class Walk {
       text += nb::str(rules_.tensor_text(nb::borrow(tensor))).c_str();
       return;
     }
+    text += dtype_of(tensor).second;
+    const nb::object shape = nb::handle(tensor).attr("shape");
+    mmt_python::append_shape(shape.ptr(), text);
+  }
+
+  /// A tensor's type and the name of it, which stay where they are until everything is forgotten.
+  static const std::pair<nb::object, std::string>& dtype_of(PyObject* tensor) {
     const nb::object dtype = nb::handle(tensor).attr("dtype");
     auto& dtypes = memory().dtypes;
     auto known = dtypes.find(dtype.ptr());
@@ -249,9 +321,7 @@ class Walk {
       const std::string name = std::string(nb::str(dtype).c_str()).substr(6);  // without "torch."
       known = dtypes.emplace(dtype.ptr(), std::make_pair(dtype, name)).first;
     }
-    text += known->second.second;
-    const nb::object shape = nb::handle(tensor).attr("shape");
-    mmt_python::append_shape(shape.ptr(), text);
+    return known->second;
   }
 
   /// What is known of a class, with its code as it is now: Python is asked once in a walk.
@@ -291,7 +361,9 @@ class Walk {
   }
 
   Layout new_layout(nb::handle dictionary) const {
+    static std::size_t layouts = 0;
     Layout layout;
+    layout.number = ++layouts;
     std::vector<std::string> sorted;
     each_item(dictionary.ptr(), [&](PyObject* name, PyObject*) {
       const std::string text = mmt_python::utf8(name);
@@ -339,11 +411,11 @@ void bind_fingerprints(nb::module_& m) {
       .def("configuration", &Walk::configuration, "module"_a)
       .def("fingerprint", &Walk::fingerprint, "scheme"_a, "module"_a, "inputs"_a)
       .def_prop_ro("hooked", &Walk::hooked, "Whether a module that was looked at has hooks.");
-  bind_module_paths(m);
   m.def(
       "forget",
       [] {
         memory().digests.clear();
+        memory().keys.clear();
         memory().classes.clear();
         memory().dtypes.clear();
       },

@@ -15,6 +15,7 @@
 #include "mmt/memory.h"
 #include "mmt/overlay.h"
 #include "mmt/predict.h"
+#include "python_trace.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -256,14 +257,14 @@ void bind_predict(nb::module_& m) {
       "curve in the\nplace of its own, where it is not empty.");
   m.def(
       "predict_trace",
-      [](const std::string& trace_json, const std::shared_ptr<mmt::LatencyTable>& table) {
-        mmt::Trace trace = mmt::read_trace(trace_json);
+      [](nb::handle traced, const std::shared_ptr<mmt::LatencyTable>& table) {
+        mmt::Trace trace = mmt::checked_trace(mmt_python::trace_of(traced));
+        const nb::gil_scoped_release release;
         Result result = predict_plan(mmt::compose(trace, *table), *table);
         result.trace = std::move(trace);
         return result;
       },
-      "trace_json"_a, "table"_a, nb::call_guard<nb::gil_scoped_release>(),
-      "Composes the plan of a trace and predicts it.");
+      "trace"_a, "table"_a, "Composes the plan of a trace (mmt.torch_side.trace) and predicts it.");
   m.def(
       "predict_plan_json",
       [](const std::string& plan_json, const std::shared_ptr<mmt::LatencyTable>& table) {

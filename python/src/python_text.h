@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <cstddef>
 #include <string>
 
 namespace mmt_python {
@@ -96,6 +97,61 @@ inline bool append_plain(PyObject* value, std::string& out, int depth = 0) {
     out += ')';
   } else {
     return false;
+  }
+  return true;
+}
+
+/// The bytes of a number, as they lie in memory.
+template <class T>
+void append_bytes(const T& value, std::string& out) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+/// Appends what tells values apart of which append_plain writes different texts: quick to make, of no other use. False,
+/// and anything appended, where append_plain says so, and for dictionaries and what is not ASCII.
+inline bool append_plain_key(PyObject* value, std::string& out, int depth = 0) {
+  if (value == Py_None) {
+    out += 'n';
+  } else if (PyBool_Check(value)) {
+    out += value == Py_True ? 't' : 'f';
+  } else if (PyLong_CheckExact(value)) {
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (overflow != 0) return false;
+    out += 'i';
+    append_bytes(number, out);
+  } else if (PyFloat_CheckExact(value)) {
+    out += 'd';
+    append_bytes(PyFloat_AS_DOUBLE(value), out);
+  } else if (PyUnicode_CheckExact(value)) {
+    if (!PyUnicode_IS_COMPACT_ASCII(value)) return false;
+    const auto size = static_cast<std::size_t>(PyUnicode_GET_LENGTH(value));
+    out += 's';
+    append_bytes(size, out);
+    out.append(static_cast<const char*>(PyUnicode_DATA(value)), size);
+  } else if (depth <= 20 && (PyTuple_CheckExact(value) || PyList_CheckExact(value))) {
+    const Py_ssize_t size = PySequence_Fast_GET_SIZE(value);
+    out += 'l';
+    append_bytes(size, out);
+    for (Py_ssize_t i = 0; i < size; ++i) {
+      if (!append_plain_key(PySequence_Fast_GET_ITEM(value, i), out, depth + 1)) return false;
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/// The same for append_shape. False where it is no tuple of plain integers.
+inline bool append_shape_key(PyObject* shape, std::string& out) {
+  if (!PyTuple_Check(shape)) return false;
+  append_bytes(PyTuple_GET_SIZE(shape), out);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shape); ++i) {
+    PyObject* size = PyTuple_GET_ITEM(shape, i);
+    int overflow = 1;
+    const long long number = PyLong_CheckExact(size) ? PyLong_AsLongLongAndOverflow(size, &overflow) : 0;
+    if (overflow != 0) return false;
+    append_bytes(number, out);
   }
   return true;
 }

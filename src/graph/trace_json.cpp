@@ -28,6 +28,14 @@ T get(const Json& object, const char* name, const std::string& where) {
   }
 }
 
+Json parsed(std::string_view text) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception& error) {
+    throw Error(ErrorCode::kParse, std::string("trace: not JSON: ") + error.what());
+  }
+}
+
 TraceValue read_value(const Json& json, const std::string& where) {
   TraceValue value;
   value.shape = get<std::vector<std::int64_t>>(json, "shape", where);
@@ -44,6 +52,11 @@ TraceValue read_value(const Json& json, const std::string& where) {
   return value;
 }
 
+std::string arguments_text(const Json& arguments, const std::string& where) {
+  if (!arguments.is_object()) fail(where, "field \"arguments\" is not an object");
+  return arguments.dump();
+}
+
 TraceNode read_node(const Json& json, const std::string& where) {
   TraceNode node;
   const auto kind = get<std::string>(json, "kind", where);
@@ -57,9 +70,7 @@ TraceNode read_node(const Json& json, const std::string& where) {
   node.fingerprint = get<std::string>(json, "fingerprint", where);
   node.inputs = get<std::vector<int>>(json, "inputs", where);
   node.outputs = get<std::vector<int>>(json, "outputs", where);
-  const Json& arguments = field(json, "arguments", where);
-  if (!arguments.is_object()) fail(where, "field \"arguments\" is not an object");
-  node.arguments_json = arguments.dump();
+  node.arguments_json = arguments_text(field(json, "arguments", where), where);
   return node;
 }
 
@@ -99,13 +110,16 @@ void check(const Trace& trace) {
 
 }  // namespace
 
-Trace read_trace(std::string_view json_text) {
-  Json json;
-  try {
-    json = Json::parse(json_text);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorCode::kParse, std::string("trace: not JSON: ") + error.what());
+Trace checked_trace(Trace trace) {
+  for (TraceNode& node : trace.nodes) {
+    if (node.arguments_json != "{}") node.arguments_json = arguments_text(parsed(node.arguments_json), node.name);
   }
+  check(trace);
+  return trace;
+}
+
+Trace read_trace(std::string_view json_text) {
+  const Json json = parsed(json_text);
   if (!json.is_object()) fail("text", "not a JSON object");
   Trace trace;
   const Json& values = field(json, "values", "trace");

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from mmt import _core
 from mmt.torch_side import fingerprint as fingerprints
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, fingerprint, input_specs
 
@@ -64,6 +65,37 @@ def test_equal_if_and_only_if_configuration_and_inputs_are(first, second, first_
     assert ours == fingerprint(build(first), first_shape)
     theirs = fingerprint(build(second), second_shape)
     assert (ours == theirs) == (first == second and first_shape == second_shape)
+
+
+class Holds(nn.Module):
+    def __init__(self, value, tensors):
+        super().__init__()
+        self.value = value
+        for name, (kind, shape) in tensors.items():
+            self.register_buffer(name, None if kind is None else torch.zeros(shape, dtype=kind))
+
+
+PLAIN = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.lists(inner, max_size=3).map(tuple),
+                            st.dictionaries(st.text(max_size=2), inner, max_size=2)),
+    max_leaves=5)
+TENSORS = st.dictionaries(
+    st.sampled_from(["a", "b", "é"]),
+    st.tuples(st.sampled_from([None, torch.float32, torch.int64]), st.lists(st.integers(0, 3), max_size=3)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(PLAIN, TENSORS), min_size=2, max_size=4))
+def test_what_is_remembered_of_modules_changes_nothing(contents):
+    modules = [Holds(*content) for content in contents]
+    modules.append(nn.Sequential(*modules, modules[0]))
+    remembered = [Fingerprints().configuration(module) for module in modules for _ in range(2)]
+    anew = []
+    for module in modules:
+        _core.fingerprints.forget()
+        anew.append(Fingerprints().configuration(module))
+    assert remembered == [digest for digest in anew for _ in range(2)]
 
 
 @settings(max_examples=100, deadline=None)

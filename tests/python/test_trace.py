@@ -14,6 +14,7 @@ from test_export_layers import FUNCTIONS, LAYERS
 from torch import nn
 from trace_support import Fn, specs_of
 
+from mmt._core import module_paths
 from mmt.torch_side import leaves
 from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import flatten
@@ -241,6 +242,18 @@ def test_a_module_that_refuses_its_input_raises_what_torch_raises(model: nn.Modu
 
 
 # --- what a trace leaves behind ---------------------------------------------------------------------------------------
+def test_modules_are_named_by_their_first_place() -> None:
+    shared = nn.ReLU()
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), shared), shared, nn.Identity())
+    paths = module_paths.ModulePaths(model)
+    named = {name: paths.get(id(module)) for name, module in model.named_modules()}
+    assert named == {name: name for name in ("", "0", "0.0", "0.1", "2")}
+    assert paths.get(id(shared)) == "0.1"
+    assert paths.get(id(nn.ReLU())) is None
+    assert len(paths.training) == 5
+    assert not paths.compiled
+
+
 def test_the_mode_of_every_module_is_restored() -> None:
     model = nn.Sequential(nn.Dropout(), nn.ReLU(), nn.Sequential(nn.BatchNorm2d(8)))
     model[1].eval()

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mmt.torch_side.fingerprint import Fingerprints, InputSpec, class_name
+from mmt.torch_side.fingerprint import Fingerprints, class_name
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, Trace, trace
 
 __all__ = ["tensor_specs", "trace_closed"]
@@ -40,7 +40,7 @@ class _Closer:
             self.found = _FOUND.setdefault(table, {})
 
     def __call__(self, module: torch.nn.Module, name: str, inputs: Sequence[TensorSpec]) -> ClosedOperator | None:
-        fingerprint = self.fingerprints.fingerprint(module, [InputSpec(spec.shape, spec.dtype) for spec in inputs])
+        fingerprint = self.fingerprints.fingerprint(module, inputs)
         if fingerprint in self.found:
             outputs = self.found[fingerprint]
         else:

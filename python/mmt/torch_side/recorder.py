@@ -40,7 +40,7 @@ class Recorder(TorchFunctionMode):
     def __init__(
         self,
         model: nn.Module,
-        names: dict[int, str],
+        paths: Any,
         closed: Callable[[nn.Module, str, list[TensorSpec]], Any] | None,
         allow_unknown: bool,
         real: bool,
@@ -55,7 +55,7 @@ class Recorder(TorchFunctionMode):
         self.nodes: list[TraceNode] = []
         self.inputs: list[int] = []
         self._model = model
-        self._names = names  # path of each of its modules, by id()
+        self._paths = paths  # of its modules, by id(): module_paths.ModulePaths
         self._closed = closed
         self._allow_unknown = allow_unknown
         self._kept: list[Tensor] = []  # every tensor seen stays alive, so that its id() stays its own
@@ -317,7 +317,7 @@ class Recorder(TorchFunctionMode):
             self.module = inside
 
     def _name(self, module: nn.Module) -> str:
-        name = self._names.get(id(module))
+        name = self._paths.get(id(module))
         return f"{self.module}.<{type(module).__name__}>".lstrip(".") if name is None else name
 
     def _closed_or_leaf(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:

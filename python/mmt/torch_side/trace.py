@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmt._core import fingerprints
+from mmt._core import module_paths
 from mmt.torch_side.recorder import Recorder
 from mmt.torch_side.structure import (
     SPECS,
@@ -158,14 +158,15 @@ _LOCK = threading.RLock()  # nn.Module._call_impl is replaced for the time of a 
 
 
 def _record(model, inputs, kwargs, closed, allow_unknown, seed, reason) -> Trace:
-    names, training, compiled = fingerprints.paths(model)
+    paths = module_paths.ModulePaths(model)
+    training, compiled = paths.training, paths.compiled
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     for module in training:
         module.__dict__["training"] = False
     in_place = [module.__dict__.pop(_COMPILED) for module in compiled]
     try:
         with _LOCK, torch.no_grad():
-            recorder = Recorder(model, names, closed, allow_unknown, real=generator is not None)
+            recorder = Recorder(model, paths, closed, allow_unknown, real=generator is not None)
 
             def make(spec: TensorSpec) -> torch.Tensor:
                 return recorder.add_input(_meta_tensor(spec) if generator is None else _real_tensor(spec, generator))

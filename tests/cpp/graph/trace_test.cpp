@@ -83,6 +83,29 @@ TEST(Trace, NamesWhatIsWrongInTheText) {
               HasSubstr("not an object"));
 }
 
+TEST(Trace, ThatWasPutTogetherElsewhereIsCheckedAsOneThatIsRead) {
+  Trace trace = read_trace(kText);
+  const std::string text = write_trace(trace);
+  trace.nodes[1].arguments_json = R"({"beta": 1, "alpha": 2.5})";
+  EXPECT_EQ(write_trace(checked_trace(trace)), text);
+  const auto failure_of = [](const Trace& changed) -> std::string {
+    try {
+      checked_trace(changed);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  Trace other = trace;
+  other.nodes[1].inputs = {1, 9};
+  EXPECT_THAT(failure_of(other), HasSubstr("node 1 (add): value 9 does not exist"));
+  other = trace;
+  other.nodes[1].arguments_json = "[3]";
+  EXPECT_THAT(failure_of(other), HasSubstr("add: field \"arguments\" is not an object"));
+  other.nodes[1].arguments_json = "{";
+  EXPECT_THAT(failure_of(other), HasSubstr("not JSON"));
+}
+
 TEST(GlueIdentity, IsNameArgumentsAndInputs) {
   const Trace trace = read_trace(kText);
   EXPECT_EQ(glue_identity(trace, 1).text, R"(add{"alpha":2.5,"beta":1} float32[1,4] const:float32[4])");
