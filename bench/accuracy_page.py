@@ -70,6 +70,11 @@ def row(name: str, result: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def within_5(result: dict[str, Any], kind: str) -> int:
+    """Models that a kind of prediction meets within 5 %."""
+    return round(result[kind]["within_5pct"] * result[kind]["count"])
+
+
 def measured(result: dict[str, Any]) -> str:
     """Day and machine of a row; rows of earlier versions know only the day."""
     day = str(result.get("made_at", ""))[:10]
@@ -112,7 +117,16 @@ def page(results: dict[str, dict[str, Any]]) -> str:
                 for kind in ("metrics", "scaled_metrics", "table_metrics")
             ]
             shown = " / ".join(f"{mean:.2f}" for mean in means)
-            lines += [f"Mean MAPE over the {len(mine)} sets: {shown} % (fresh / now / raw).", ""]
+            models = sum(len(result["models"]) for result in mine.values())
+            near = " / ".join(
+                f"{100 * sum(within_5(result, kind) for result in mine.values()) / models:.1f}"
+                for kind in ("metrics", "scaled_metrics", "table_metrics")
+            )
+            lines += [
+                f"Mean MAPE over the {len(mine)} sets: {shown} % (fresh / now / raw); of all their {models} models "
+                f"{near} % within 5 %.",
+                "",
+            ]
     lines += after_calibration(results) + sizes(results) + coverage(results)
     return "\n".join(lines)
 

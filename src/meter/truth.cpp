@@ -236,9 +236,15 @@ class TruthRun {
   /// This model's part of a round's chains: they run among the models, so that both see the same traffic of others.
   void run_chains(int round, std::size_t model) {
     if (!has_chains()) return;
-    // Each point as often as each model: how cold data is may change with every visit.
+    // Each point as often as each model, for how cold data is may change with every visit; but those of slow models,
+    // which find nothing again in any case, would take most of a round.
+    constexpr std::size_t kFewestPerRound = 3;
+    constexpr std::chrono::seconds kTimePerRound{3};
+    if (model == 0) chains_of_round_ = 0, chain_time_of_round_ = {};
     const std::size_t chains = (model + 1) * chains_.points() / models_ - model * chains_.points() / models_;
     for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
+      if (chains_of_round_ >= kFewestPerRound && chain_time_of_round_ >= kTimePerRound) return;
+      const std::chrono::nanoseconds begin = clock_.now();
       std::vector<const KernelPlan*> plans;
       std::vector<Session*> links;
       for (const int place : chains_.next(candidates(models_, items_.size()))) {
@@ -249,6 +255,8 @@ class TruthRun {
       if (links.empty()) continue;
       const auto samples = metering::try_chain(engine_, links, chains_.times(), [this] { reopen_others(); });
       can_chain_ = samples.has_value();
+      ++chains_of_round_;
+      chain_time_of_round_ += clock_.now() - begin;
       if (!samples) continue;
       engine_us_ += samples->timed_us;
       chains_.add_chain(*samples, plans, column(), round, [&](std::size_t link, std::size_t kernel) {
@@ -381,6 +389,8 @@ class TruthRun {
   metering::CacheChains chains_;
   std::map<std::string, int> numbers_;  ///< Of kernels in chains.
   bool can_chain_ = true;
+  std::size_t chains_of_round_ = 0;
+  std::chrono::nanoseconds chain_time_of_round_{0};
   std::chrono::nanoseconds start_{0};
   double engine_us_ = 0;
 };
