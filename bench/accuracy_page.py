@@ -112,15 +112,12 @@ def page(results: dict[str, dict[str, Any]]) -> str:
             "",
         ]
         if len(mine) > 2:
-            means = [
-                sum(result[kind]["mape_pct"] for result in mine.values()) / len(mine)
-                for kind in ("metrics", "scaled_metrics", "table_metrics")
-            ]
+            kinds = ("metrics", "scaled_metrics", "table_metrics")
+            means = [sum(result[kind]["mape_pct"] for result in mine.values()) / len(mine) for kind in kinds]
             shown = " / ".join(f"{mean:.2f}" for mean in means)
             models = sum(len(result["models"]) for result in mine.values())
             near = " / ".join(
-                f"{100 * sum(within_5(result, kind) for result in mine.values()) / models:.1f}"
-                for kind in ("metrics", "scaled_metrics", "table_metrics")
+                f"{100 * sum(within_5(result, kind) for result in mine.values()) / models:.1f}" for kind in kinds
             )
             lines += [
                 f"Mean MAPE over the {len(mine)} sets: {shown} % (fresh / now / raw); of all their {models} models "

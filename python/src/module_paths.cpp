@@ -65,7 +65,7 @@ class ModulePaths {
 }  // namespace
 
 void bind_module_paths(nb::module_& m) {
-  nb::class_<ModulePaths>(m, "ModulePaths", "ModulePaths of a model's modules, put together when they are asked for.")
+  nb::class_<ModulePaths>(m, "ModulePaths", "Paths of a model's modules, put together when they are asked for.")
       .def(nb::init<nb::handle>(), "model"_a)
       .def("get", &ModulePaths::path, "id"_a, "Path of the module with this id() (the first of a shared one), or None.")
       .def_ro("training", &ModulePaths::training, "The modules that are in training mode.")

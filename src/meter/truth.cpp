@@ -150,6 +150,8 @@ class TruthRun {
   void visit_all(int round) {
     if (round > 0 && round * kSessions / options_.rounds != (round - 1) * kSessions / options_.rounds)
       renew_companions();
+    chains_of_round_ = 0;
+    chain_time_of_round_ = {};
     std::vector<std::size_t> order(items_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     const auto companions = order.begin() + static_cast<std::ptrdiff_t>(models_);
@@ -240,7 +242,6 @@ class TruthRun {
     // which find nothing again in any case, would take most of a round.
     constexpr std::size_t kFewestPerRound = 3;
     constexpr std::chrono::seconds kTimePerRound{3};
-    if (model == 0) chains_of_round_ = 0, chain_time_of_round_ = {};
     const std::size_t chains = (model + 1) * chains_.points() / models_ - model * chains_.points() / models_;
     for (std::size_t i = 0; i < chains && can_chain_ && !stopped(); ++i) {
       if (chains_of_round_ >= kFewestPerRound && chain_time_of_round_ >= kTimePerRound) return;
