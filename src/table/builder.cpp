@@ -7,6 +7,8 @@
 #include "mmt/error.h"
 #include "table/cells.h"
 #include "table/overhead.h"
+#include "table/packed.h"
+#include "table/reader.h"
 #include "table/schema.h"
 
 namespace mmt::table {
@@ -199,6 +201,23 @@ void Builder::drop_superseded() {
   }
 }
 
+void Builder::pack_operators() {
+  Reader reader(database_);
+  Statement insert(database_, insert_packed_sql());
+  Statement measured(database_,
+                     "SELECT DISTINCT m.config_no, o.operator_no, o.fingerprint FROM measurement m "
+                     "CROSS JOIN operator o ON o.operator_no = m.operator_no WHERE m.status = 'ok'");
+  while (measured.step()) {
+    const int config = measured.next<int>();
+    const auto operator_no = measured.next<std::int64_t>();
+    reader.use(config);
+    KernelRows kernels;
+    const auto row = reader.unpacked_op(measured.next<Blob16>(), &kernels);
+    insert.start().bind(operator_no).bind(config).bind_bytes(pack(row.value(), kernels)).run();
+  }
+  set(kPackedLayout, packed_layout());
+}
+
 TableBuildReport Builder::finish() {
   drop_superseded();
   database_.execute("CREATE INDEX operator_kernel_by_kernel ON operator_kernel (config_no, kernel_no)");
@@ -222,6 +241,7 @@ TableBuildReport Builder::finish() {
     insert_config.run();
     report.configs.push_back(state.id);
   }
+  pack_operators();
   report.operators = database_.integer("SELECT COUNT(*) FROM operator");
   report.kernels = database_.integer("SELECT COUNT(*) FROM kernel");
   report.failed = database_.integer("SELECT COUNT(*) FROM measurement WHERE status <> 'ok'") +

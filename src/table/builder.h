@@ -53,6 +53,8 @@ class Builder {
   /// Removes what the same device and configuration measured in the way of earlier versions, if it was measured anew.
   void drop_superseded();
   void pool_kernels();
+  /// Once the rest is there: what was measured, by configuration and operator, as readers ask for it.
+  void pack_operators();
   void fit_overheads(int config, ConfigRow& row);
   double cold_us_per_mib(int config, const Provenance& run);
   /// What a whole run takes beside its work, from how times grow with operations and memory.

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "mmt/error.h"
@@ -16,36 +17,45 @@
 namespace mmt::table {
 namespace {
 
-/// A file that was cut short is found by its own header, without reading the rest.
-bool is_whole(const std::string& path, std::int64_t size_bytes, std::string& reason) {
+/// What the first bytes of a database tell, so that nothing is asked of SQLite for it.
+struct Header {
+  std::int64_t application_id = 0, user_version = 0;
+};
+
+/// A file that was cut short is found by its own header, without reading the rest: nothing then.
+std::optional<Header> whole_file_header(const std::string& path, std::int64_t size_bytes, std::string& reason) {
   std::ifstream stream(path, std::ios::binary);
   unsigned char head[100] = {};
   stream.read(reinterpret_cast<char*>(head), sizeof(head));
   if (stream.gcount() != sizeof(head) || std::string(reinterpret_cast<char*>(head), 15) != "SQLite format 3") {
     reason = "is not an SQLite file";
-    return false;
+    return std::nullopt;
   }
+  const auto number_at = [&head](int place) {
+    std::int64_t number = 0;
+    for (int i = place; i < place + 4; ++i) number = number * 256 + head[i];
+    return number;
+  };
   const std::int64_t page = head[16] == 0 && head[17] == 1 ? 65536 : head[16] * 256 + head[17];
-  std::int64_t pages = 0;
-  for (int i = 28; i < 32; ++i) pages = pages * 256 + head[i];
+  const std::int64_t pages = number_at(28);
   if (page * pages != size_bytes) {
     reason = "has " + std::to_string(size_bytes) + " bytes where its header says " + std::to_string(page * pages);
-    return false;
+    return std::nullopt;
   }
-  return true;
+  return Header{number_at(68), number_at(60)};
 }
 
-FileStamp recorded(Database& database, const std::string& name) {
-  Statement statement(database, "SELECT value FROM meta WHERE name = ?1");
+FileStamp recorded(const Meta& meta, const std::string& name) {
   FileStamp stamp;
-  if (!statement.start().bind(name).step()) return stamp;
-  std::istringstream text(statement.text(0));
+  const auto found = meta.find(name);
+  if (found == meta.end()) return stamp;
+  std::istringstream text(found->second);
   stamp.exists = static_cast<bool>(text >> stamp.size_bytes >> stamp.modified_ns >> stamp.sha256);
   return stamp;
 }
 
-bool same_file(const Location& location, const char* file, Database& database, bool& touched) {
-  const FileStamp then = recorded(database, file);
+bool same_file(const Location& location, const char* file, const Meta& meta, bool& touched) {
+  const FileStamp then = recorded(meta, file);
   const FileStamp now = stamp(location.file(file));
   if (!now.exists) return true;
   if (then.exists && then.size_bytes == now.size_bytes && then.modified_ns == now.modified_ns) return true;
@@ -63,10 +73,11 @@ void note_stamps(const Location& location) {
   try {
     {
       Database database(copy, OpenMode::kReadWrite);
+      const Meta meta = read_meta(database);
       for (const char* file : {kJournalName, kManifestName}) {
         FileStamp now = stamp(location.file(file));
         if (!now.exists) continue;
-        now.sha256 = recorded(database, file).sha256;
+        now.sha256 = recorded(meta, file).sha256;
         Statement(database, "UPDATE meta SET value = ?1 WHERE name = ?2").bind(stamp_text(now)).bind(file).run();
       }
     }
@@ -99,36 +110,36 @@ std::string stamp_text(const FileStamp& stamp) {
   return std::to_string(stamp.size_bytes) + " " + std::to_string(stamp.modified_ns) + " " + stamp.sha256;
 }
 
-TableState inspect(const Location& location, std::string& reason, std::unique_ptr<Database>* opened) {
+TableState inspect(const Location& location, std::string& reason, OpenedTable* opened) {
   const FileStamp file = stamp(location.database);
   if (!file.exists) return TableState::kMissing;
-  if (!is_whole(location.database, file.size_bytes, reason)) return TableState::kDamaged;
+  const std::optional<Header> header = whole_file_header(location.database, file.size_bytes, reason);
+  if (!header) return TableState::kDamaged;
+  if (header->application_id != kApplicationId) {
+    reason = "is an SQLite file, but no latency table";
+    return header->application_id == 0 && location.rebuildable ? TableState::kDamaged : TableState::kForeign;
+  }
+  const std::int64_t version = header->user_version;
+  reason = "has schema version " + std::to_string(version) + ", this program reads " + std::to_string(kSchemaVersion);
+  if (version > kSchemaVersion) return TableState::kNew;
+  if (version < kSchemaVersion) return TableState::kOld;
   bool touched = false;
   try {
-    auto connection = std::make_unique<Database>(location.database, OpenMode::kFrozen);
-    Database& database = *connection;
-    const std::int64_t application = database.integer("PRAGMA application_id");
-    if (application != kApplicationId) {
-      reason = "is an SQLite file, but no latency table";
-      return application == 0 && location.rebuildable ? TableState::kDamaged : TableState::kForeign;
-    }
-    const std::int64_t version = database.integer("PRAGMA user_version");
-    reason = "has schema version " + std::to_string(version) + ", this program reads " + std::to_string(kSchemaVersion);
-    if (version > kSchemaVersion) return TableState::kNew;
-    if (version < kSchemaVersion) return TableState::kOld;
+    auto database = std::make_unique<Database>(location.database, OpenMode::kFrozen);
     const bool rebuildable = location.rebuildable && stamp(location.file(kJournalName)).exists;
-    if (database.value("SELECT value FROM meta WHERE name = 'schema'") != schema_identity()) {
+    Meta meta = read_meta(*database);
+    if (meta["schema"] != schema_identity()) {
       reason = "has other columns than this version of mmt";
-      if (rebuildable || !complete_columns(database)) return TableState::kOld;
+      if (rebuildable || !complete_columns(*database, meta)) return TableState::kOld;
     }
     // Where only the table was brought here, there is nothing to rebuild it from: it stands for itself.
     if (rebuildable) {
       for (const char* name : {kJournalName, kManifestName}) {
         reason = std::string("is older than ") + name;
-        if (!same_file(location, name, database, touched)) return TableState::kStale;
+        if (!same_file(location, name, meta, touched)) return TableState::kStale;
       }
     }
-    if (opened != nullptr && !touched) *opened = std::move(connection);
+    if (opened != nullptr && !touched) *opened = {std::move(database), std::move(meta)};
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCorrupt) throw;
     reason = error.what();

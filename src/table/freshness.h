@@ -21,6 +21,12 @@ struct FileStamp {
 FileStamp stamp(const std::string& path);
 FileStamp stamp_with_hash(const std::string& path);
 
+/// A connection to a table, and what its meta table says.
+struct OpenedTable {
+  std::unique_ptr<Database> database;
+  Meta meta;
+};
+
 /// A stamp as the meta table keeps it, under the file's name.
 std::string stamp_text(const FileStamp& stamp);
 
@@ -39,6 +45,6 @@ enum class TableState {
 /// then their contents are hashed, and where these are the same the new time stamps are noted (if the file may be
 /// written). `reason`: for messages. `opened`, where given, gets the connection to a database that is fresh and was
 /// left as it is.
-TableState inspect(const Location& location, std::string& reason, std::unique_ptr<Database>* opened = nullptr);
+TableState inspect(const Location& location, std::string& reason, OpenedTable* opened = nullptr);
 
 }  // namespace mmt::table

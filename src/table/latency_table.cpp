@@ -97,7 +97,7 @@ class LatencyTableImpl final : public LatencyTable {
 
   std::shared_ptr<const OperatorRow> find_operator(const std::string& fingerprint) override {
     return find(operators_, fingerprint, [this](Reader& reader, const Blob16& key) {
-      std::vector<std::shared_ptr<const KernelRow>> kernels;
+      KernelRows kernels;
       auto row = reader.op(key, &kernels);
       for (auto& kernel : kernels) kernels_.put(kernel->key, kernel);
       return row;
@@ -209,10 +209,10 @@ NumberedConfig choose(const Location& location, const std::vector<NumberedConfig
 }  // namespace table
 
 std::shared_ptr<LatencyTable> LatencyTable::open(const std::string& path, const std::string& config_id) {
-  std::unique_ptr<table::Database> opened;
+  table::OpenedTable opened;
   const table::Location location = table::ready_table(path, &opened);
-  auto reader = opened != nullptr ? std::make_unique<table::Reader>(std::move(opened))
-                                  : std::make_unique<table::Reader>(location.database);
+  auto reader = opened.database != nullptr ? std::make_unique<table::Reader>(std::move(opened))
+                                           : std::make_unique<table::Reader>(location.database);
   table::NumberedConfig config = table::choose(location, reader->configs(), config_id);
   return std::make_shared<table::LatencyTableImpl>(location, std::move(config), std::move(reader));
 }

@@ -17,24 +17,26 @@ std::set<std::string> columns_in(Database& database, const std::string& table) {
 
 }  // namespace
 
-bool complete_columns(Database& database) {
-  if (database.value("SELECT value FROM meta WHERE name = 'schema'") == schema_identity()) return true;
+bool complete_columns(Database& database, const Meta& meta) {
+  const auto schema = meta.find("schema");
+  if (schema != meta.end() && schema->second == schema_identity()) return true;
   std::string views;
-  for (const auto& [table, columns] : table_list()) {
+  for (const auto& [table, columns, optional] : table_list()) {
     std::string source = table;
     std::set<std::string> present = columns_in(database, table);
     if (present.empty() && table == "operator_kernel_time") {  // Was a part of it.
       source = "operator_kernel";
       present = columns_in(database, source);
     }
-    if (present.empty()) return false;
+    if (present.empty() && !optional) return false;
     std::string missing;
     for (const auto& [name, value] : columns) {
       if (!present.contains(name)) missing.append(", ").append(value).append(" AS ").append(name);
     }
     if (missing.empty() && source == table) continue;
-    views.append("CREATE TEMP VIEW IF NOT EXISTS ").append(table).append(" AS SELECT *").append(missing);
-    views.append(" FROM main.").append(source).append(";\n");
+    views.append("CREATE TEMP VIEW IF NOT EXISTS ").append(table).append(" AS SELECT ");
+    views.append(present.empty() ? missing.substr(2) + " WHERE 0" : "*" + missing + " FROM main." + source)
+        .append(";\n");
   }
   if (!views.empty()) database.execute(views);
   return true;

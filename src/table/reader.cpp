@@ -11,15 +11,32 @@
 namespace mmt::table {
 namespace {
 
-constexpr std::size_t kMostKeys = 32768;
+OpenedTable opened(const std::string& path) {
+  auto database = std::make_unique<Database>(path, OpenMode::kFrozen);
+  Meta meta = read_meta(*database);
+  return {std::move(database), std::move(meta)};
+}
+
+std::string value_of(const Meta& meta, const char* name) {
+  const auto found = meta.find(name);
+  return found == meta.end() ? "" : found->second;
+}
 
 }  // namespace
 
-Reader::Reader(const std::string& path) : Reader(std::make_unique<Database>(path, OpenMode::kFrozen)) {}
+Reader::Reader(const std::string& path) : Reader(opened(path)) {}
 
-Reader::Reader(std::unique_ptr<Database> database)
-    : connection_(std::move(database)),
-      database_(*connection_),
+Reader::Reader(OpenedTable table) : Reader(std::move(table), *table.database) {
+  complete_columns(database_, table_.meta);
+}
+
+Reader::Reader(Database& database) : Reader({}, database) {}
+
+Reader::Reader(OpenedTable&& table, Database& database)
+    : table_(std::move(table)),
+      database_(database),
+      can_unpack_(value_of(table_.meta, kPackedLayout) == packed_layout()),
+      packed_(database_, select_packed_sql),
       operator_(database_, select_operator_sql),
       measurements_(database_, select_measurements_sql),
       operator_kernels_(database_, select_operator_kernels_sql),
@@ -31,12 +48,7 @@ Reader::Reader(std::unique_ptr<Database> database)
       above_(database_, select_attributes_above_sql),
       same_shapes_(database_, select_same_shapes_sql),
       same_parameters_(database_, select_same_parameters_sql),
-      same_class_(database_, select_same_class_sql) {
-  complete_columns(database_);
-  for (LazyStatement* needed : {&operator_, &measurements_, &operator_kernels_, &numbered_kernel_, &ports_}) {
-    needed->start();  // What every prediction asks; the others wait until they are needed.
-  }
-}
+      same_class_(database_, select_same_class_sql) {}
 
 std::vector<NumberedConfig> Reader::configs() {
   Statement statement(database_, select_configs_sql());
@@ -55,7 +67,7 @@ std::vector<NumberedConfig> Reader::configs() {
   return list;
 }
 
-std::string Reader::build_id() { return database_.value("SELECT value FROM meta WHERE name = 'build_id'"); }
+std::string Reader::build_id() const { return value_of(table_.meta, "build_id"); }
 
 KernelRow Reader::read_kernel(Statement& statement) {
   KernelRow row;
@@ -82,8 +94,19 @@ std::int64_t Reader::read_operator(Statement& statement, OperatorRow& row) {
   return number;
 }
 
-std::optional<OperatorRow> Reader::op(const Blob16& fingerprint,
-                                      std::vector<std::shared_ptr<const KernelRow>>* kernels) {
+std::optional<OperatorRow> Reader::op(const Blob16& fingerprint, KernelRows* kernels) {
+  if (can_unpack_) {
+    Statement& statement = packed_.start().bind(fingerprint).bind(config_);
+    if (statement.step()) {
+      OperatorRow row = unpack(statement.bytes(0), kernels);
+      statement.start();  // An open row would keep the file locked.
+      return row;
+    }
+  }
+  return unpacked_op(fingerprint, kernels);
+}
+
+std::optional<OperatorRow> Reader::unpacked_op(const Blob16& fingerprint, KernelRows* kernels) {
   Statement& statement = operator_.start().bind(fingerprint);
   if (!statement.step()) return std::nullopt;
   OperatorRow row;
@@ -93,8 +116,7 @@ std::optional<OperatorRow> Reader::op(const Blob16& fingerprint,
   return row;
 }
 
-void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row,
-                          std::vector<std::shared_ptr<const KernelRow>>* kernels) {
+void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row, KernelRows* kernels) {
   Statement& measurements = measurements_.start().bind(config_).bind(operator_no);
   while (measurements.step()) {
     ModelProfile profile;
@@ -136,10 +158,7 @@ void Reader::add_contexts(std::int64_t operator_no, OperatorRow& row,
   }
 }
 
-/// Operators share most of their kernels: each is read once.
-const std::string& Reader::key_of(std::int64_t kernel_no, std::vector<std::shared_ptr<const KernelRow>>* kernels) {
-  const auto known = keys_.find(kernel_no);
-  if (known != keys_.end()) return known->second;
+std::string Reader::key_of(std::int64_t kernel_no, KernelRows* kernels) {
   Statement& statement = numbered_kernel_.start().bind(config_).bind(kernel_no);
   if (!statement.step()) {
     throw Error(ErrorCode::kCorrupt, database_.path() + ": an operator's kernel is not there; run `mmt table rebuild`");
@@ -148,9 +167,11 @@ const std::string& Reader::key_of(std::int64_t kernel_no, std::vector<std::share
   const bool has_cost = statement.next<bool>();
   statement.start();
   std::string key = row.key;
-  if (has_cost && kernels != nullptr) kernels->push_back(std::make_shared<const KernelRow>(std::move(row)));
-  if (keys_.size() >= kMostKeys) keys_.clear();
-  return keys_.emplace(kernel_no, std::move(key)).first->second;
+  const auto is_same = [&key](const auto& given) { return given->key == key; };
+  if (has_cost && kernels != nullptr && std::none_of(kernels->begin(), kernels->end(), is_same)) {
+    kernels->push_back(std::make_shared<const KernelRow>(std::move(row)));
+  }
+  return key;
 }
 
 std::vector<KernelRow> Reader::similar(const std::string& type, const std::string& attributes, int limit) {

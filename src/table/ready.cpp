@@ -12,7 +12,7 @@ bool has_sources(const Location& location) { return location.rebuildable && stam
 
 }  // namespace
 
-Location ready_table(const std::string& path, std::unique_ptr<Database>* opened) {
+Location ready_table(const std::string& path, OpenedTable* opened) {
   Location location = locate(path);
   std::string reason;
   const TableState state = inspect(location, reason, opened);

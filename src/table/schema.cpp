@@ -77,11 +77,15 @@ Columns port_table() {
 }
 Columns cost_table() { return Columns{{"config_no", "INTEGER"}, {"kernel_no", "INTEGER"}} + cost_columns(); }
 
+/// What `pack` makes of measured operators.
+Columns packed_table() { return {{"operator_no", "INTEGER"}, {"config_no", "INTEGER"}, {"bytes", "BLOB"}}; }
+
 struct Table {
   std::string name;
   Columns columns;
   std::string constraints;
   bool rowid;
+  bool optional = false;  ///< Holds nothing that others do not: a table without it is whole.
 };
 /// All but meta.
 std::vector<Table> tables() {
@@ -93,7 +97,8 @@ std::vector<Table> tables() {
           {"operator_kernel", operator_kernel_table(), used, false},
           {"operator_kernel_time", operator_kernel_time_table(), used, false},
           {"port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false},
-          {"kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false}};
+          {"kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false},
+          {"packed_operator", packed_table(), "PRIMARY KEY (operator_no, config_no)", false, true}};
 }
 
 std::string join(const Columns& columns, const std::string& prefix = "") {
@@ -144,10 +149,10 @@ std::string tables_sql() {
   return sql;
 }
 
-std::vector<std::pair<std::string, ColumnDefaults>> table_list() {
-  std::vector<std::pair<std::string, ColumnDefaults>> list;
+std::vector<ExpectedTable> table_list() {
+  std::vector<ExpectedTable> list;
   for (const Table& table : tables()) {
-    ColumnDefaults& defaults = list.emplace_back(table.name, ColumnDefaults{}).second;
+    ColumnDefaults& defaults = list.emplace_back(ExpectedTable{table.name, {}, table.optional}).columns;
     for (const Column& column : table.columns) {
       const bool text = column.type == "TEXT" || column.type == "BLOB";
       defaults.emplace_back(column.name, column.kind == CellKind::kJson ? "'[]'" : text ? "''" : "0");
@@ -214,11 +219,16 @@ std::string insert_operator_kernel_sql() { return insert("operator_kernel", oper
 std::string insert_operator_kernel_time_sql() { return insert("operator_kernel_time", operator_kernel_time_table()); }
 std::string insert_port_sql() { return insert("port", port_table()); }
 std::string insert_cost_sql() { return insert("kernel_cost", cost_table()); }
+std::string insert_packed_sql() { return insert("packed_operator", packed_table()); }
 
 // The texts of the statements that every opening prepares are put together once.
 std::string select_configs_sql() {
   static const std::string kSql = "SELECT " + join(config_table()) + " FROM config ORDER BY config_no";
   return kSql;
+}
+std::string select_packed_sql() {
+  return "SELECT p.bytes FROM operator o CROSS JOIN packed_operator p ON p.operator_no = o.operator_no"
+         " AND p.config_no = ?2 WHERE o.fingerprint = ?1";
 }
 std::string select_operator_sql() {
   static const std::string kSql = operator_select() + "fingerprint = ?1";
@@ -266,7 +276,8 @@ std::string select_same_parameters_sql() { return operator_select() + "class_nam
 std::string select_same_class_sql() { return operator_select() + "class_name = ?1 LIMIT ?2"; }
 
 std::vector<std::pair<std::string, std::string>> query_list() {
-  return {{"operator", select_operator_sql()},
+  return {{"packed", select_packed_sql()},
+          {"operator", select_operator_sql()},
           {"measurements", select_measurements_sql()},
           {"operator_kernels", select_operator_kernels_sql()},
           {"numbered_kernel", select_numbered_kernel_sql()},

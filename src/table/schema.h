@@ -18,7 +18,12 @@ std::string schema_identity();
 
 /// Every table's columns with the value, as SQL text, of one that an older table does not have.
 using ColumnDefaults = std::vector<std::pair<std::string, std::string>>;
-std::vector<std::pair<std::string, ColumnDefaults>> table_list();
+struct ExpectedTable {
+  std::string name;
+  ColumnDefaults columns;
+  bool optional = false;  ///< A table without it is whole.
+};
+std::vector<ExpectedTable> table_list();
 
 /// Tables, then (after the rows are in) indexes and views.
 std::string tables_sql();
@@ -41,9 +46,11 @@ std::string insert_operator_kernel_sql();
 std::string insert_operator_kernel_time_sql();
 std::string insert_port_sql();
 std::string insert_cost_sql();
+std::string insert_packed_sql();
 
 /// Statements of the reader. `query_list` names all of them, so that a test can show that each one uses an index.
 std::string select_configs_sql();
+std::string select_packed_sql();
 std::string select_operator_sql();
 std::string select_measurements_sql();
 std::string select_operator_kernels_sql();

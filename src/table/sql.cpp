@@ -95,6 +95,11 @@ Statement& Statement::bind(const Blob16& value) {
   return *this;
 }
 
+Statement& Statement::bind_bytes(std::string_view value) {
+  sqlite3_bind_blob64(statement_, ++parameter_, value.empty() ? "" : value.data(), value.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+
 bool Statement::step() {
   column_ = 0;
   const int code = sqlite3_step(statement_);
@@ -129,6 +134,11 @@ Blob16 Statement::blob(int column) const {
   }
   std::copy(data, data + blob.size(), blob.begin());
   return blob;
+}
+
+std::span<const unsigned char> Statement::bytes(int column) const {
+  const auto* data = static_cast<const unsigned char*>(sqlite3_column_blob(statement_, column));
+  return {data, data == nullptr ? 0 : static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
 Database::Database(const std::string& path, OpenMode mode) : path_(path) {
@@ -187,6 +197,13 @@ void Database::fail(int code, const std::string& doing) const {
     default:
       throw Error(ErrorCode::kIo, what);
   }
+}
+
+Meta read_meta(Database& database) {
+  Statement statement(database, "SELECT name, value FROM meta");
+  Meta meta;
+  while (statement.step()) meta.emplace(statement.text(0), statement.text(1));
+  return meta;
 }
 
 }  // namespace mmt::table

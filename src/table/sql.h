@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +47,7 @@ class Statement {
   Statement& bind(const std::string& value) { return bind(std::string_view(value)); }
   Statement& bind(const char* value) { return bind(std::string_view(value)); }
   Statement& bind(const Blob16& value);
+  Statement& bind_bytes(std::string_view value);
 
   /// True: a row is there. Throws Error(kCorrupt, kIo).
   bool step();
@@ -60,6 +63,7 @@ class Statement {
   double real(int column) const;
   std::string text(int column) const;
   Blob16 blob(int column) const;
+  std::span<const unsigned char> bytes(int column) const;  ///< Of the row that is there.
 
   void read(std::int64_t& value) { value = integer(column_++); }
   void read(int& value) { value = static_cast<int>(integer(column_++)); }
@@ -125,5 +129,9 @@ class Database {
   std::string path_;
   sqlite3* handle_ = nullptr;
 };
+
+/// The meta table: what is said about the whole file.
+using Meta = std::map<std::string, std::string>;
+Meta read_meta(Database& database);
 
 }  // namespace mmt::table

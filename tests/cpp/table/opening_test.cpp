@@ -175,7 +175,7 @@ TEST_F(OpeningTest, ATableOfAnOlderVersionStandsForItselfWhereItsJournalIsNot) {
           "DROP VIEW operators; DROP VIEW operator_kernels;"
           "CREATE TABLE one AS SELECT * FROM operator_kernel NATURAL JOIN operator_kernel_time; "
           "DROP TABLE operator_kernel; DROP TABLE operator_kernel_time; ALTER TABLE one RENAME TO operator_kernel; "
-          "ALTER TABLE measurement DROP COLUMN peak_mib; "
+          "DROP TABLE packed_operator; ALTER TABLE measurement DROP COLUMN peak_mib; "
           "UPDATE meta SET value = 'without peak_mib' WHERE name = 'schema'");
   const std::string before = test::slurp(file("latency.db"));
   EXPECT_EQ(state(), table::TableState::kFresh);
