@@ -60,7 +60,7 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
     throw Error(ErrorCode::kUnsupported, "asked for " + std::to_string(config.threads) +
                                              " threads, but MNN would run " + std::to_string(found.threads) +
                                              " here: ask for at most that many");
-  if (facts_.per_kernel && facts_.threads > 1) shared_.others.use_all_processors();
+  if (facts_.per_kernel) shared_.caches.use_threads(facts_.threads);
   if (!facts_.per_kernel) anchor_.emplace(self_test_model(config, runtime_));
   facts_.library = library_of(reinterpret_cast<const void*>(&MNN::getVersion));
   facts_.build = std::string(kBuild) + " " + short_file_hash(facts_.library);

@@ -74,7 +74,8 @@ void MnnSession::prepare_inputs(const OpenOptions& options) {
     // Integers are indices more often than not: the default range must be legal for any table.
     const InputSpec defaults;
     const bool is_zero = type.type.code != halide_type_float && spec.low == defaults.low && spec.high == defaults.high;
-    input.values = shared_.pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high, count);
+    input.values =
+        shared_.pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high, options.independent, count);
     for (int f = 0; f < kFillings; ++f) {
       const std::size_t place = next_random(state) % RandomPool::kSpread / 16 * 16;  // keeps cache lines aligned
       input.fillings.push_back(host_tensor(input.device, input.values->data() + place * type.bytes()));
@@ -149,28 +150,30 @@ double MnnSession::find_activations() {
     for (const MNN::Tensor* tensor : tensors) found.add(*tensor);
     return true;
   };
-  for (const Input& input : inputs_) found.add(*input.device);
   const std::int64_t begin = now_ns();
   const int code =
       static_cast<int>(model_.interpreter().runSessionWithCallBackInfo(model_.session(), pass, look, true));
   const std::int64_t end = now_ns();
   if (code != 0) fail("a run", code);
+  // Last, as what a kernel reads was written last.
+  for (const Input& input : inputs_) found.add(*input.device);
   found.complete();
   activations_ = std::move(found);
   return static_cast<double>(end - begin) * 1e-3;
 }
 
-void MnnSession::surround(const RunRequest& request, int run) {
+bool MnnSession::surround(const RunRequest& request, int run) {
   if (run == 0) {
     // Once does not bring all of it into the last cache where much of it was far away.
     activations_->write();
     activations_->write();
   }
-  if (run != 0 && run <= request.settling_runs) return;
-  shared_.others.read(request.displace_bytes);
+  if (run != 0 && run <= request.settling_runs) return false;
+  shared_.caches.displace(request.displace_bytes);
   // In a network the kernels before used this memory as well: only weights are far. What is larger than these caches
   // would push itself out of them.
   if (activations_->bytes() <= static_cast<std::size_t>(request.displace_bytes)) activations_->write();
+  return true;
 }
 
 RunSamples MnnSession::run(const RunRequest& request) {
@@ -192,8 +195,9 @@ RunSamples MnnSession::run(const RunRequest& request) {
     must_look = false;
   }
   for (int i = 0; i < request.runs; ++i) {
-    if (as_inside && !must_look) surround(request, i);
+    const bool is_surrounded = as_inside && !must_look && surround(request, i);
     fill_inputs();
+    if (is_surrounded) shared_.caches.share(*activations_);
     samples.run_us[i] = must_look         ? find_activations()
                         : request.profile ? execute_profiled(samples.kernel_us.data() + i * kernels)
                                           : execute();
@@ -232,6 +236,7 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int ti
       // The engine uses an input's memory again for other tensors: fed with its own results, a network soon computes
       // with denormal numbers, or with values that are no legal indices.
       session->fill_inputs();
+      if (session->activations_) session->shared_.caches.share(*session->activations_);
       samples.waited_us += static_cast<double>(now_ns() - begin) * 1e-3;
       samples.timed_us += session->execute_profiled(place);
       samples.waited_us += session->waited_us_;

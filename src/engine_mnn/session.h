@@ -25,7 +25,7 @@ using HostTensor = std::unique_ptr<MNN::Tensor, DestroyTensor>;
 struct Shared {
   RandomPool pool;
   StealMeter steal;
-  OtherMemory others;
+  NearCaches caches;
 };
 
 class MnnSession {
@@ -55,8 +55,9 @@ class MnnSession {
 
   void prepare_inputs(const OpenOptions& options);
   void fill_inputs();
-  /// Before the run of that number of a request: makes the caches what a kernel finds inside a model.
-  void surround(const RunRequest& request, int run);
+  /// Before the run of that number of a request: makes the caches what a kernel finds inside a model, unless the run
+  /// does not count.
+  bool surround(const RunRequest& request, int run);
   double find_activations();  // By a run; like the next two it returns that run's wall time in microseconds.
   double execute();
   double execute_profiled(float* kernel_us);

@@ -56,10 +56,11 @@ void ActivationMemory::add(const MNN::Tensor& tensor) {
   if (begin == 0) return;
   auto bytes = static_cast<std::size_t>(ElementType{tensor.getType()}.bytes());
   for (const int extent : tensor.shape()) bytes *= static_cast<std::size_t>(std::max(extent, 0));
-  ranges_.push_back({begin, begin + bytes});
+  tensors_.push_back({begin, begin + bytes});
 }
 
 void ActivationMemory::complete() {
+  ranges_ = tensors_;
   std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
   std::vector<Range> apart;
   bool knows_piece = false;
@@ -81,44 +82,85 @@ void ActivationMemory::write() const {
   for (const Range& range : ranges_) write_lines(reinterpret_cast<std::uint8_t*>(range.begin), range.end - range.begin);
 }
 
+void ActivationMemory::write_share(int thread, int threads) const {
+  const auto share = static_cast<std::size_t>(thread), shares = static_cast<std::size_t>(threads);
+  for (const Range& tensor : tensors_) {
+    const std::size_t lines = (tensor.end - tensor.begin + kCacheLine - 1) / kCacheLine;
+    const std::uintptr_t begin = tensor.begin + lines * share / shares * kCacheLine;
+    const std::uintptr_t end = std::min(tensor.begin + lines * (share + 1) / shares * kCacheLine, tensor.end);
+    if (begin < end) write_lines(reinterpret_cast<std::uint8_t*>(begin), end - begin);
+  }
+}
+
 std::size_t ActivationMemory::bytes() const {
   std::size_t bytes = 0;
   for (const Range& range : ranges_) bytes += range.end - range.begin;
   return bytes;
 }
 
-OtherMemory::OtherMemory() : memory_(kUsualBytes, 1) {}
+NearCaches::NearCaches() : memory_(kUsualBytes, 1) {}
 
-OtherMemory::~OtherMemory() {
-  wanted_ = -1;
-  ++asked_;
-  asked_.notify_all();
+NearCaches::~NearCaches() {
+  ask({.ends = true});
   for (std::thread& helper : helpers_) helper.join();
 }
 
-void OtherMemory::use_all_processors() {
-  if (!helpers_.empty()) return;
-  for (const int cpu : usable_cpus()) helpers_.emplace_back([this, cpu] { help(cpu); });
-  read(kUsualBytes);
+void NearCaches::use_threads(int threads) {
+  threads_ = threads;
+  if (threads <= 1 || !helpers_.empty()) return;
+  cpus_ = usable_cpus();
+  for (const int cpu : cpus_) helpers_.emplace_back([this, cpu] { help(cpu); });
+  displace(kUsualBytes);
 }
 
-void OtherMemory::read(std::int64_t bytes) {
-  wanted_ = std::max<std::int64_t>(bytes, 0);
+void NearCaches::ask(const Task& task) {
+  task_ = task;
   here_ = current_cpu();
   busy_ = static_cast<int>(helpers_.size());
   ++asked_;
   asked_.notify_all();
-  read_own(memory_, wanted_);
+}
+
+void NearCaches::wait() {
   for (int busy = busy_; busy > 0; busy = busy_) busy_.wait(busy);
 }
 
-void OtherMemory::help(int cpu) {
+void NearCaches::displace(std::int64_t bytes) {
+  bytes = std::max<std::int64_t>(bytes, 0);
+  ask({.bytes = bytes});
+  read_own(memory_, bytes);
+  wait();
+}
+
+void NearCaches::share(const ActivationMemory& memory) {
+  if (helpers_.empty()) return;  // All of it is this thread's.
+  ask({.memory = &memory});
+  wait();
+}
+
+int NearCaches::thread_on(int cpu) const {
+  if (cpu == here_) return 0;
+  int thread = 1;
+  for (const int other : cpus_) {
+    if (other == cpu) return thread;
+    thread += static_cast<int>(other != here_);
+  }
+  return threads_;
+}
+
+void NearCaches::help(int cpu) {
   const bool is_there = try_pin_to(cpu);
   std::vector<std::uint8_t> memory(kUsualBytes, 1);
   for (std::uint32_t seen = 0;; ++seen) {
     asked_.wait(seen);
-    if (wanted_ < 0) return;
-    if (is_there && cpu != here_) read_own(memory, wanted_);
+    if (task_.ends) return;
+    if (is_there && cpu != here_) {
+      if (task_.memory == nullptr) {
+        read_own(memory, task_.bytes);
+      } else if (const int thread = thread_on(cpu); thread < threads_) {
+        task_.memory->write_share(thread, threads_);
+      }
+    }
     if (--busy_ == 0) busy_.notify_one();
   }
 }

@@ -24,37 +24,54 @@ class ActivationMemory {
   /// Writes to every line, as the kernels before did. Reading would not do: caches of servers take data that was only
   /// read out of the level-2 cache back into the last one as they see fit.
   void write() const;
+  /// Writes to the lines of each tensor that are the share of one thread, 0 to `threads` - 1.
+  void write_share(int thread, int threads) const;
   std::size_t bytes() const;
 
  private:
   struct Range {
     std::uintptr_t begin = 0, end = 0;
   };
+  std::vector<Range> tensors_;
   std::vector<Range> ranges_;  ///< Once complete: apart from each other.
 };
 
-/// Memory that belongs to no model: reading it moves others' data to the last cache.
-class OtherMemory {
+/// The caches before the last one, of this processor and, for an engine of several threads, of others.
+class NearCaches {
  public:
-  OtherMemory();
-  ~OtherMemory();
-  OtherMemory(const OtherMemory&) = delete;
-  OtherMemory& operator=(const OtherMemory&) = delete;
+  NearCaches();
+  ~NearCaches();
+  NearCaches(const NearCaches&) = delete;
+  NearCaches& operator=(const NearCaches&) = delete;
 
-  /// From now on each processor that this thread may run on reads memory of its own at the same time: sessions of
-  /// several threads keep data in the caches of any of them.
-  void use_all_processors();
-  void read(std::int64_t bytes);
+  /// From now on each processor that this thread may run on has a helper: sessions of several threads keep data in the
+  /// caches of any of them.
+  void use_threads(int threads);
+  /// Fills them with memory that belongs to no model: what they held moves to the last cache.
+  void displace(std::int64_t bytes);
+  /// What the kernels before left behind: each thread's share of each tensor lies in the caches of its processor.
+  void share(const ActivationMemory& memory);
 
  private:
-  void help(int cpu);  ///< What the thread of a processor does until there is nothing to read any more.
+  struct Task {
+    bool ends = false;
+    std::int64_t bytes = 0;                    ///< Of other memory to read.
+    const ActivationMemory* memory = nullptr;  ///< To write a share of.
+  };
+  void ask(const Task& task);
+  void wait();
+  void help(int cpu);  ///< What the thread of a processor does until there is nothing to do any more.
+  /// Whose share of the memory the processor writes: 0 this thread's; `threads_` and more: nobody's.
+  int thread_on(int cpu) const;
 
+  int threads_ = 1;
   std::vector<std::uint8_t> memory_;
+  std::vector<int> cpus_;
   std::vector<std::thread> helpers_;
-  std::int64_t wanted_ = 0;              ///< Bytes; negative: the helpers end. Written before `asked_` tells of it.
+  Task task_;                            ///< Written before `asked_` tells of it.
   int here_ = -1;                        ///< The processor of who asks.
   std::atomic<std::uint32_t> asked_{0};  ///< How often.
-  std::atomic<int> busy_{0};             ///< Helpers that have not read yet.
+  std::atomic<int> busy_{0};             ///< Helpers that are not done yet.
 };
 
 }  // namespace mmt::mnn
