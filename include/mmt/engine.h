@@ -108,14 +108,17 @@ struct SessionDesc {
 struct InputSpec {
   std::string name;        ///< Empty: by position.
   std::vector<int> shape;  ///< Empty: as in the model. Otherwise the session is resized to it.
-  /// Values in [low, high), with signs in runs (docs/engine.md). Integer inputs: whole numbers in [low, high); with
-  /// this default range they are 0, which is a legal index into anything.
+  /// Values in [low, high). Integer inputs: whole numbers in [low, high); with this default range they are 0, which is
+  /// a legal index into anything.
   double low = -1.0, high = 1.0;
 };
 
 struct OpenOptions {
   std::vector<InputSpec> inputs;  ///< Empty: the model's own shapes and the default range.
   std::uint64_t seed = 1;
+  /// Each value is its own, as whole models are fed; otherwise signs come in runs, as inside a network
+  /// (docs/engine.md).
+  bool independent = false;
 };
 
 /// Samples of several runs of one session, one after another, each with fresh input that is written outside the timed

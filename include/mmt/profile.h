@@ -63,7 +63,7 @@ void add_flag(std::string& flags, std::string_view word);
 bool is_final(const ModelProfile& profile);
 
 /// How this version measures operators (Provenance::protocol).
-inline constexpr int kProtocol = 2;
+inline constexpr int kProtocol = 3;
 
 /// Where and with what a journal was measured.
 struct Provenance {
@@ -82,7 +82,8 @@ struct Provenance {
   /// (RunRequest::displace_bytes); 0: runs followed one another.
   std::int64_t displace_bytes = 0;
   /// Of operators: grows whenever the same operators would give other rows. 1: as inside a model; 2: with their
-  /// activations near, and with the engine's own copies as kernels.
+  /// activations near, and with the engine's own copies as kernels; 3: on values of which fewer have a sign in common,
+  /// and with each thread's share of the activations near its processor.
   int protocol = 0;
   /// Identity of device + engine + config: rows of different ids never mix.
   std::string config_id() const;

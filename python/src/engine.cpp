@@ -172,12 +172,14 @@ void bind_engines(nb::module_& m) {
       .def(
           "open",
           [](mmt::Engine& engine, const std::string& path, const std::vector<mmt::InputSpec>& inputs,
-             std::uint64_t seed) {
+             std::uint64_t seed, bool independent) {
             nb::gil_scoped_release unlocked;
-            return engine.open(path, {inputs, seed});
+            return engine.open(path, {inputs, seed, independent});
           },
-          "path"_a, "inputs"_a = std::vector<mmt::InputSpec>{}, "seed"_a = 1, nb::keep_alive<0, 1>(),
-          "Loads a model. Raises MmtError with code 'engine', 'not_found', 'crashed' or 'timeout'.")
+          "path"_a, "inputs"_a = std::vector<mmt::InputSpec>{}, "seed"_a = 1, "independent"_a = false,
+          nb::keep_alive<0, 1>(),
+          "Loads a model. `independent`: its inputs are noise; otherwise signs come in runs, as inside a network. "
+          "Raises MmtError with code 'engine', 'not_found', 'crashed' or 'timeout'.")
       .def("restart", &mmt::Engine::restart, nb::call_guard<nb::gil_scoped_release>(),
            "Starts again after 'crashed' or 'timeout'; sessions of before stay lost.")
       .def_prop_ro("resident_mib", [](mmt::Engine& engine) { return engine.memory().resident_mib; });

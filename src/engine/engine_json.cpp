@@ -95,13 +95,14 @@ void from_json(const json& from, EngineFacts& facts) {
 }
 
 void to_json(json& out, const OpenOptions& options) {
-  out = {{"inputs", json::array()}, {"seed", options.seed}};
+  out = {{"inputs", json::array()}, {"seed", options.seed}, {"independent", options.independent}};
   for (const InputSpec& spec : options.inputs)
     out["inputs"].push_back({{"name", spec.name}, {"shape", spec.shape}, {"low", spec.low}, {"high", spec.high}});
 }
 
 void from_json(const json& from, OpenOptions& options) {
   read(from, "seed", options.seed);
+  read(from, "independent", options.independent);
   if (!from.contains("inputs")) return;
   for (const json& entry : from.at("inputs")) {
     InputSpec& spec = options.inputs.emplace_back();

@@ -46,6 +46,7 @@ MeterItem item_of(const OperatorEntry& entry, const OperatorModel& model, const 
   item.path = (std::filesystem::absolute(folder) / model.file).string();
   for (const OperatorInput& input : entry.inputs) item.open.inputs.push_back({"", input.shape, input.low, input.high});
   item.open.seed = seed;
+  item.open.independent = entry.kind == "model";
   item.file_bytes = model.size_bytes;
   item.file_sha256 = model.sha256;
   item.label = entry.class_name + shapes_text(entry.inputs) + (model.context == "packed" ? " (packed)" : "");
@@ -208,6 +209,7 @@ FolderReport metering::meter_models_with(const Hooks& hooks, const std::vector<M
     item.fingerprint = item.file_sha256.substr(0, 32);
     item.context = "model";
     item.open = model.open;
+    item.open.independent = true;
     item.label = std::filesystem::path(model.path).filename().string();
     items.push_back(std::move(item));
   }

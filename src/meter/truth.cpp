@@ -100,9 +100,11 @@ class TruthRun {
     truth.resident_mib = std::max(0.0, engine_.memory().resident_mib - before);
   }
 
-  /// A new session that has run.
+  /// A new session that has run. Models are fed as by a user, companions as the table's operators were.
   std::unique_ptr<Session> opened(std::size_t index) {
-    std::unique_ptr<Session> session = engine_.open(items_[index].path, items_[index].open);
+    OpenOptions open = items_[index].open;
+    open.independent = index < models_;
+    std::unique_ptr<Session> session = engine_.open(items_[index].path, open);
     const double us = session->run({2, false, displace_bytes(index)}).run_us.back();
     double& run_us = subjects_[index].run_us;
     if (run_us == 0) run_us = us;  // Visits tell it better.

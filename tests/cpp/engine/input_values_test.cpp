@@ -34,13 +34,36 @@ TEST(InputValues, SignsComeInRuns) {
   const std::vector<double> list = values(-1, 1, 7, 1 << 18);
   int same = 0;
   for (std::size_t i = 1; i < list.size(); ++i) same += (list[i] < 0) == (list[i - 1] < 0) ? 1 : 0;
-  // Offsets leave the sign open in a share (1 - kOffset) / kOffset of all cases; there two are alike in two thirds.
-  const double open = (1 - InputValues::kOffset) / InputValues::kOffset;
-  EXPECT_NEAR(same / static_cast<double>(list.size()), 1 - open / 3, 0.02);
+  // An offset o in [0, kOffset) leaves a value negative with the chance (0.5 - o) / (1 - kOffset), all alike where that
+  // is beyond 0 or 1; two of one offset are alike with p² + (1 - p)².
+  double expected = 0;
+  constexpr int kSteps = 10000;
+  for (int i = 0; i < kSteps; ++i) {
+    const double offset = InputValues::kOffset * (i + 0.5) / kSteps;
+    const double p = std::clamp((0.5 - offset) / (1 - InputValues::kOffset), 0.0, 1.0);
+    expected += (p * p + (1 - p) * (1 - p)) / kSteps;
+  }
+  EXPECT_GT(expected, 0.53);
+  EXPECT_NEAR(same / static_cast<double>(list.size()), expected, 0.02);
   int both = 0;  // Further apart than an offset is shared they know nothing of each other.
   for (std::size_t i = InputValues::kShared; i < list.size(); ++i)
     both += (list[i] < 0) == (list[i - InputValues::kShared] < 0) ? 1 : 0;
   EXPECT_NEAR(both / static_cast<double>(list.size()), 0.5, 0.03);
+}
+
+TEST(InputValues, WithoutAnOffsetNeighboursKnowNothingOfEachOther) {
+  InputValues source(-1, 1, 7, 0);
+  int same = 0, positive = 0;
+  bool before = source.next() < 0;
+  constexpr int kValues = 1 << 16;
+  for (int i = 0; i < kValues; ++i) {
+    const bool now = source.next() < 0;
+    same += now == before ? 1 : 0;
+    positive += now ? 0 : 1;
+    before = now;
+  }
+  EXPECT_NEAR(same / static_cast<double>(kValues), 0.5, 0.01);
+  EXPECT_NEAR(positive / static_cast<double>(kValues), 0.5, 0.01);
 }
 
 TEST(InputValues, AreTheSameForASeed) {
