@@ -26,17 +26,23 @@ constexpr std::int64_t largest_cache_bytes(std::int64_t known_bytes, int process
 /// `bytes` in all and takes `loop_us` (on average), as a model of that size and latency does. For kernels whose data is
 /// mostly weights, `extra_us` sums what they took beyond their hot time, `cold_extra_us` what their cold time lies
 /// above their hot time: extra over cold extra is the share of a cold run that a run after so many bytes and so long a
-/// time pays. Sums of several runs add up.
+/// time pays. `reread_…`: the same of kernels that read their weights several times, which stay in the caches longer.
+/// Sums of several runs add up.
 struct CacheCurve {
   std::vector<double> bytes, loop_us, extra_us, cold_extra_us;
+  /// Empty in what earlier versions wrote.
+  std::vector<double> reread_extra_us = {}, reread_cold_extra_us = {};
 
   /// Nothing is told, or by an earlier version, without the time.
   bool empty() const { return loop_us.empty(); }
   /// The lists are of one length. Not checked by whoever goes through them side by side, but where they are read.
   bool is_even() const {
     const std::size_t points = bytes.size();
-    return loop_us.size() == points && extra_us.size() == points && cold_extra_us.size() == points;
+    const auto fits = [points](const std::vector<double>& list) { return list.empty() || list.size() == points; };
+    return loop_us.size() == points && extra_us.size() == points && cold_extra_us.size() == points &&
+           fits(reread_extra_us) && reread_cold_extra_us.size() == reread_extra_us.size();
   }
+  bool tells_of_rereading() const { return !reread_extra_us.empty(); }
   /// Cold time that makes a point sure enough to need no earlier runs.
   static constexpr double kEnoughUs = 300;
 
@@ -48,13 +54,30 @@ struct CacheCurve {
       *this = later;
       return;
     }
+    const auto kept_of = [](double before, double now) {
+      return before > 0 ? std::clamp(kEnoughUs - now, 0.0, before) / before : 0;
+    };
+    const bool rereads = tells_of_rereading() && later.tells_of_rereading();
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const double now = later.cold_extra_us[i], before = cold_extra_us[i];
-      const double kept = before > 0 ? std::clamp(kEnoughUs - now, 0.0, before) / before : 0;
-      const double weight = kept * before + now;
-      if (weight > 0) loop_us[i] = (kept * before * loop_us[i] + now * later.loop_us[i]) / weight;
+      const double now = later.cold_extra_us[i], kept = kept_of(cold_extra_us[i], now);
+      double before_us = kept * cold_extra_us[i], now_us = now;
       extra_us[i] = kept * extra_us[i] + later.extra_us[i];
-      cold_extra_us[i] = weight;
+      cold_extra_us[i] = before_us + now;
+      if (rereads) {
+        const double now_again = later.reread_cold_extra_us[i],
+                     kept_again = kept_of(reread_cold_extra_us[i], now_again);
+        before_us += kept_again * reread_cold_extra_us[i];
+        now_us += now_again;
+        reread_extra_us[i] = kept_again * reread_extra_us[i] + later.reread_extra_us[i];
+        reread_cold_extra_us[i] = kept_again * reread_cold_extra_us[i] + now_again;
+      }
+      if (before_us + now_us > 0) {
+        loop_us[i] = (before_us * loop_us[i] + now_us * later.loop_us[i]) / (before_us + now_us);
+      }
+    }
+    if (!rereads) {
+      reread_extra_us = later.reread_extra_us;
+      reread_cold_extra_us = later.reread_cold_extra_us;
     }
   }
   bool operator==(const CacheCurve&) const = default;

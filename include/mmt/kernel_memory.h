@@ -71,5 +71,7 @@ bool rereads_weights(const KernelSignature& kernel);
 /// True for kernels whose data is mostly weights that a run reads once, and which work on nothing else: what a cold run
 /// of theirs takes beyond a hot one is the price of reading weights.
 bool is_mostly_weights(const KernelSignature& kernel);
+/// Most of its data is weights as the kernel keeps them, which it reads several times.
+bool is_mostly_reread_weights(const KernelSignature& kernel, int threads);
 
 }  // namespace mmt

@@ -56,6 +56,10 @@ inline constexpr auto kConfigFitFields = std::make_tuple(
           [](auto& row) -> decltype(auto) { return (row.cache.extra_us); }},
     Field{"cache_cold_extra_us", "us", "what cold runs of the same kernels take beyond hot ones, by point",
           [](auto& row) -> decltype(auto) { return (row.cache.cold_extra_us); }},
+    Field{"cache_reread_extra_us", "us", "as cache_extra_us, of kernels that read weights several times",
+          [](auto& row) -> decltype(auto) { return (row.cache.reread_extra_us); }},
+    Field{"cache_reread_cold_extra_us", "us", "as cache_cold_extra_us, of those kernels",
+          [](auto& row) -> decltype(auto) { return (row.cache.reread_cold_extra_us); }},
     Field{"operators", "", "measured operators", &ConfigRow::operators},
     Field{"kernels", "", "kernels with a cost", &ConfigRow::kernels});
 

@@ -242,19 +242,19 @@ void bind_predict(nb::module_& m) {
       "overlay",
       [](const std::shared_ptr<mmt::LatencyTable>& table,
          const std::map<std::string, std::tuple<double, double, double, double>>& fresh,
-         const std::tuple<std::vector<double>, std::vector<double>, std::vector<double>, std::vector<double>>& cache) {
+         const std::vector<std::vector<double>>& cache) {
         std::unordered_map<std::string, mmt::FreshTimes> times;
         for (const auto& [key, t] : fresh)
           times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
-        const auto& [bytes, loop, extra, cold_extra] = cache;
-        const mmt::CacheCurve curve{bytes, loop, extra, cold_extra};
-        if (!curve.is_even())
+        mmt::CacheCurve curve;
+        if (cache.size() == 6) curve = {cache[0], cache[1], cache[2], cache[3], cache[4], cache[5]};
+        if (!curve.is_even() || (cache.size() != 6 && !cache.empty()))
           throw mmt::Error(mmt::ErrorCode::kInvalidArgument, "the cache curve's lists differ in length");
         return mmt::overlay(table, std::move(times), curve);
       },
-      "table"_a, "fresh"_a, "cache"_a = nb::make_tuple(nb::list(), nb::list(), nb::list(), nb::list()),
-      "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds; `cache`: a cache "
-      "curve in the\nplace of its own, where it is not empty.");
+      "table"_a, "fresh"_a, "cache"_a = std::vector<std::vector<double>>{},
+      "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds; `cache`: the six "
+      "lists of a\ncache curve in the place of its own, where they are not empty.");
   m.def(
       "predict_trace",
       [](nb::handle traced, const std::shared_ptr<mmt::LatencyTable>& table) {

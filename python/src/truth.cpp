@@ -103,7 +103,8 @@ void bind_truth(nb::module_& m) {
         result["models"] = rows;
         result["kernels"] = kernels;
         result["cache"] =
-            nb::make_tuple(report.cache.bytes, report.cache.loop_us, report.cache.extra_us, report.cache.cold_extra_us);
+            nb::make_tuple(report.cache.bytes, report.cache.loop_us, report.cache.extra_us, report.cache.cold_extra_us,
+                           report.cache.reread_extra_us, report.cache.reread_cold_extra_us);
         result["drift"] = report.drift;
         return result;
       },

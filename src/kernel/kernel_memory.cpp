@@ -263,13 +263,22 @@ bool rereads_weights(const KernelSignature& kernel) {
   return memory::passes_over_weights(memory::Convolution(text), kUsual) > 1;
 }
 
-bool is_mostly_weights(const KernelSignature& kernel) {
+namespace {
+bool are_most(double weights, const KernelSignature& kernel) {
   constexpr double kMostly = 0.6;
-  const auto weights = static_cast<double>(kernel.weight_bytes);
+  return weights > 0 && weights > kMostly * (weights + static_cast<double>(kernel.output_bytes));
+}
+}  // namespace
+
+bool is_mostly_weights(const KernelSignature& kernel) {
   // A convolution over more than one pixel works in scratch memory, which in a model is shared by all of them and hot,
   // while each operator has its own.
   if (rereads_weights(kernel)) return false;
-  return weights > 0 && weights > kMostly * (weights + static_cast<double>(kernel.output_bytes));
+  return are_most(static_cast<double>(kernel.weight_bytes), kernel);
+}
+
+bool is_mostly_reread_weights(const KernelSignature& kernel, int threads) {
+  return rereads_weights(kernel) && are_most(static_cast<double>(kept_weight_bytes(kernel, threads)), kernel);
 }
 
 }  // namespace mmt

@@ -44,6 +44,13 @@ double held_mean(std::span<const double> shares, std::span<const double> weights
   return sum / weight;
 }
 
+/// What chains tell of a kernel: how cold its weights are, where most of its data is weights.
+enum class Tells { kNothing, kOnce, kAgain };
+Tells tells(const KernelSignature& kernel, int threads) {
+  if (is_mostly_weights(kernel)) return Tells::kOnce;
+  return is_mostly_reread_weights(kernel, threads) ? Tells::kAgain : Tells::kNothing;
+}
+
 /// The model that works longest on its data, among those that touch at most so many bytes; -1: none is known to.
 int patient(std::span<const ChainCandidate> candidates, double most_bytes) {
   int best = -1;
@@ -193,23 +200,33 @@ void CacheChains::stretch(std::vector<int>& chain, std::span<const ChainCandidat
   chain = std::move(stretched);
 }
 
-void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column,
-                            int round, const std::function<int(std::size_t link, std::size_t kernel)>& number) {
+void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int threads,
+                            int column, int round,
+                            const std::function<int(std::size_t link, std::size_t kernel)>& number) {
   Point& at = points_[static_cast<std::size_t>(point_)];
   const double loop_us = (samples.timed_us + samples.waited_us) / times();
   at.loop_us += loop_us;
   if (links_us_ > 0) at.pace = loop_us / links_us_;
   at.touched += touched_;
   ++at.chains;
-  const float* us = samples.kernel_us.data();
-  for (int time = 0; time < times(); ++time) {
-    for (std::size_t link = 0; link < links.size(); ++link) {
-      for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++us) {
-        if (time < settling_ || waits_[link] || !is_mostly_weights(links[link]->kernels[k].signature)) continue;
-        const int kernel = number(link, k);
-        if (kernel >= 0) add(point_, chains_, kernel, {*us, column, round});
-      }
+  struct Told {
+    std::size_t place;  // In a loop.
+    int kernel;
+    bool rereads;
+  };
+  std::vector<Told> told;
+  std::size_t place = 0;
+  for (std::size_t link = 0; link < links.size(); ++link) {
+    for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++place) {
+      if (waits_[link]) continue;
+      const Tells what = tells(links[link]->kernels[k].signature, threads);
+      const int kernel = what == Tells::kNothing ? -1 : number(link, k);
+      if (kernel >= 0) told.push_back({place, kernel, what == Tells::kAgain});
     }
+  }
+  for (int time = settling_; time < times(); ++time) {
+    const float* us = samples.kernel_us.data() + static_cast<std::size_t>(time) * place;
+    for (const Told& one : told) add(point_, chains_, one.kernel, {us[one.place], column, round}, one.rereads);
   }
   ++chains_;
 }
@@ -225,15 +242,15 @@ CacheCurve CacheChains::curve(std::span<const double> factors,
   struct Extra {
     double us = 0, cold_us = 0;
   };
-  std::map<std::pair<int, int>, Extra> extras;     // By point and chain.
-  std::map<int, std::pair<double, double>> known;  // What `times` said: it summarizes all of a kernel's samples.
+  std::map<std::pair<int, int>, Extra> once, again;  // By point and chain.
+  std::map<int, std::pair<double, double>> known;    // What `times` said: it summarizes all of a kernel's samples.
   for (const ChainSample& one : samples_) {
     const auto [place, is_new] = known.try_emplace(one.kernel);
     if (is_new) place->second = times(one.kernel);
     const auto [hot, cold] = place->second;
     if (!(hot > 0) || !(cold > hot)) continue;
     const double us = one.sample.us / factors[static_cast<std::size_t>(one.sample.column)];
-    Extra& extra = extras[{one.point, one.chain}];
+    Extra& extra = (one.rereads ? again : once)[{one.point, one.chain}];
     // One wild sample must not outweigh a chain: it never takes more than twice its cold extra.
     extra.us += std::clamp(us - hot, hot - cold, 2 * (cold - hot));
     extra.cold_us += cold - hot;
@@ -243,15 +260,20 @@ CacheCurve CacheChains::curve(std::span<const double> factors,
     // Those that the constructor chose keep the name by which several runs' sums add up.
     curve.bytes.push_back(point.us > 0 && point.chains > 0 ? point.touched / point.chains : point.bytes);
     curve.loop_us.push_back(point.chains > 0 ? point.loop_us / point.chains : 0);
-    std::vector<double> shares, weights;
-    const auto place = static_cast<int>(i);
-    for (auto it = extras.lower_bound({place, 0}); it != extras.end() && it->first.first == place; ++it) {
-      shares.push_back(it->second.us / it->second.cold_us);
-      weights.push_back(it->second.cold_us);
-    }
-    const double cold_us = std::accumulate(weights.begin(), weights.end(), 0.0);
-    curve.cold_extra_us.push_back(cold_us);
-    curve.extra_us.push_back(shares.empty() ? 0 : cold_us * held_mean(shares, weights));
+    const auto sum_up = [place = static_cast<int>(i)](const std::map<std::pair<int, int>, Extra>& extras) {
+      std::vector<double> shares, weights;
+      for (auto it = extras.lower_bound({place, 0}); it != extras.end() && it->first.first == place; ++it) {
+        shares.push_back(it->second.us / it->second.cold_us);
+        weights.push_back(it->second.cold_us);
+      }
+      const double cold_us = std::accumulate(weights.begin(), weights.end(), 0.0);
+      return Extra{shares.empty() ? 0 : cold_us * held_mean(shares, weights), cold_us};
+    };
+    const Extra of_once = sum_up(once), of_again = sum_up(again);
+    curve.extra_us.push_back(of_once.us);
+    curve.cold_extra_us.push_back(of_once.cold_us);
+    curve.reread_extra_us.push_back(of_again.us);
+    curve.reread_cold_extra_us.push_back(of_again.cold_us);
   }
   return curve;
 }

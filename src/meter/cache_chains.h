@@ -58,14 +58,14 @@ class CacheChains {
   double expected_us() const;           ///< That the last chain takes, all loops together.
   std::size_t points() const { return points_.size(); }
 
-  /// `chain`: a number of the chain that the sample is of.
-  void add(int point, int chain, int kernel, const Sample& sample) {
-    samples_.push_back({point, chain, kernel, sample});
+  /// `chain`: a number of the chain that the sample is of. `rereads`: the kernel reads its weights several times.
+  void add(int point, int chain, int kernel, const Sample& sample, bool rereads = false) {
+    samples_.push_back({point, chain, kernel, sample, rereads});
   }
   /// The times of the last chain once it had settled. `links`: what was run, in order. `number`: that of a link's
-  /// kernel, negative where nobody asks for it.
-  void add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column, int round,
-                 const std::function<int(std::size_t link, std::size_t kernel)>& number);
+  /// kernel, negative where nobody asks for it. `threads`: the sessions'.
+  void add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int threads, int column,
+                 int round, const std::function<int(std::size_t link, std::size_t kernel)>& number);
   void drop_column(int column);
 
   /// A point's λ is the mean over its chains, without wild ones: others come and go, and with them a loop's data is
@@ -79,6 +79,7 @@ class CacheChains {
   struct ChainSample {
     int point, chain, kernel;
     Sample sample;
+    bool rereads;
   };
   struct Point {
     double bytes;

@@ -131,7 +131,9 @@ void JournalWriter::append(const CacheCurve& curve) {
                 {"bytes", curve.bytes},
                 {"loop_us", curve.loop_us},
                 {"extra_us", curve.extra_us},
-                {"cold_extra_us", curve.cold_extra_us}});
+                {"cold_extra_us", curve.cold_extra_us},
+                {"reread_extra_us", curve.reread_extra_us},
+                {"reread_cold_extra_us", curve.reread_cold_extra_us}});
 }
 
 JournalReport read_journal(const std::string& path, const std::function<void(const JournalEntry&)>& each,
@@ -170,7 +172,11 @@ JournalReport read_journal(const std::string& path, const std::function<void(con
       if (config.empty() || line.value("config", "") != config) return "belongs to a run whose first line is lost";
       if (!line.contains("loop_us")) return "";  // By an earlier version; λ without the time says nothing.
       const auto list = [&](const char* name) { return line.at(name).get<std::vector<double>>(); };
-      curve = CacheCurve{list("bytes"), list("loop_us"), list("extra_us"), list("cold_extra_us")};
+      curve = CacheCurve{list("bytes"), list("loop_us"), list("extra_us"), list("cold_extra_us"), {}, {}};
+      if (line.contains("reread_extra_us")) {
+        curve->reread_extra_us = list("reread_extra_us");
+        curve->reread_cold_extra_us = list("reread_cold_extra_us");
+      }
       if (!curve->is_even()) {
         curve.reset();
         return "its lists differ in length";

@@ -56,6 +56,7 @@ Run::Run(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items
       sessions_(engine, hooks, options, clock, items_),
       random_(options.seed),
       per_kernel_(engine.facts().per_kernel),
+      threads_(engine.facts().threads),
       start_(clock.now()),
       last_kept_(start_) {
   reference_item_ = hooks.reference;

@@ -262,10 +262,11 @@ class TruthRun {
       chain_time_of_round_ += clock_.now() - begin;
       if (!samples) continue;
       engine_us_ += samples->timed_us;
-      chains_.add_chain(*samples, plans, column(), round, [&](std::size_t link, std::size_t kernel) {
-        const auto next = static_cast<int>(numbers_.size());
-        return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
-      });
+      chains_.add_chain(*samples, plans, engine_.facts().threads, column(), round,
+                        [&](std::size_t link, std::size_t kernel) {
+                          const auto next = static_cast<int>(numbers_.size());
+                          return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
+                        });
     }
   }
 

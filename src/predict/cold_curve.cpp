@@ -14,15 +14,17 @@ constexpr double kUsualTurnoverUs = 12e3, kTurnoverSpread = 0.5;  // In which ot
 constexpr double kUsualScale = 1, kScaleSpread = 0.4;             // Of the largest cache.
 constexpr double kUsualSteepness = 4, kSteepnessSpread = 1;
 constexpr double kFlattest = 1, kSteepest = 8;
+constexpr double kUsualLonger = 3, kLongerSpread = 0.5;  // For weights that are read several times.
 // A point's λ has this error where it rests on so much cold time. More time than the second makes it no surer, since
 // other operators would have told something else.
 constexpr double kPointError = 0.15, kPointUs = 300, kMostUs = 3000;
-constexpr int kParameters = 3;
+constexpr int kParameters = 4;
 
-/// Of parameters: logarithm of the time in which others fill the cache, logarithm of the scale, steepness.
+/// Of parameters: logarithm of the time in which others fill the cache, logarithm of the scale, steepness, logarithm of
+/// how much longer weights stay that are read several times.
 ColdCurve curve_of(const Eigen::VectorXd& parameters) {
   return {std::exp(parameters[1] - parameters[0]), std::exp(parameters[1]),
-          std::clamp(parameters[2], kFlattest, kSteepest)};
+          std::clamp(parameters[2], kFlattest, kSteepest), std::exp(parameters[3])};
 }
 
 struct Residuals {
@@ -33,27 +35,30 @@ struct Residuals {
   enum { InputsAtCompileTime = Eigen::Dynamic, ValuesAtCompileTime = Eigen::Dynamic };
 
   const CacheCurve& chains;
-  Eigen::Vector3d usual;
+  Eigen::Vector4d usual;
 
   int inputs() const { return kParameters; }
-  int values() const { return static_cast<int>(chains.bytes.size()) + kParameters; }
+  int values() const { return 2 * static_cast<int>(chains.bytes.size()) + kParameters; }
 
   int operator()(const Eigen::VectorXd& parameters, Eigen::VectorXd& residuals) const {
     const ColdCurve curve = curve_of(parameters);
+    // Quicker than hot: in small chains data is left in the level-2 cache. No more is told by how much.
+    const auto residual = [](double expected, double extra_us, double cold_us) {
+      if (!(cold_us > 0)) return 0.0;
+      const double told = std::max(0.0, extra_us / cold_us);
+      return (expected - told) / kPointError * std::sqrt(std::min(cold_us, kMostUs) / kPointUs);
+    };
+    Eigen::Index row = 0;
     for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
-      const auto row = static_cast<Eigen::Index>(i);
-      residuals[row] = 0;
-      const double cold_us = chains.cold_extra_us[i];
-      if (!(cold_us > 0)) continue;
-      // Quicker than hot: in small chains data is left in the level-2 cache. No more is told by how much.
-      const double told = std::max(0.0, chains.extra_us[i] / cold_us);
-      const double expected = curve.share(chains.bytes[i] + curve.others_bytes_per_us * chains.loop_us[i]);
-      residuals[row] = (expected - told) / kPointError * std::sqrt(std::min(cold_us, kMostUs) / kPointUs);
+      const double bytes = chains.bytes[i] + curve.others_bytes_per_us * chains.loop_us[i];
+      residuals[row++] = residual(curve.share(bytes), chains.extra_us[i], chains.cold_extra_us[i]);
+      residuals[row++] = chains.tells_of_rereading() ? residual(curve.reread_share(bytes), chains.reread_extra_us[i],
+                                                                chains.reread_cold_extra_us[i])
+                                                     : 0.0;
     }
-    const std::array<double, kParameters> spread{kTurnoverSpread, kScaleSpread, kSteepnessSpread};
+    const std::array<double, kParameters> spread{kTurnoverSpread, kScaleSpread, kSteepnessSpread, kLongerSpread};
     for (int i = 0; i < kParameters; ++i) {
-      residuals[static_cast<Eigen::Index>(chains.bytes.size()) + i] =
-          (parameters[i] - usual[i]) / spread[static_cast<std::size_t>(i)];
+      residuals[row++] = (parameters[i] - usual[i]) / spread[static_cast<std::size_t>(i)];
     }
     return 0;
   }
@@ -62,7 +67,9 @@ struct Residuals {
 }  // namespace
 
 ColdCurve ColdCurve::fit(const CacheCurve& chains, double cache_bytes) {
-  const Residuals residuals{chains, {std::log(kUsualTurnoverUs), std::log(kUsualScale * cache_bytes), kUsualSteepness}};
+  const Residuals residuals{
+      chains,
+      {std::log(kUsualTurnoverUs), std::log(kUsualScale * cache_bytes), kUsualSteepness, std::log(kUsualLonger)}};
   Eigen::VectorXd parameters = residuals.usual;
   if (chains.empty()) return curve_of(parameters);
   Eigen::NumericalDiff<Residuals> differentiated(residuals);

@@ -66,7 +66,7 @@ TEST(CacheChains, WhatOnlyTakesTimeStandsBetweenTheOthersAndDoesNotCount) {
     for (int time = 0; time < chains.times(); ++time) {
       for (const int link : chain) samples.kernel_us.push_back(link == 9 ? 10 : 15);
     }
-    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
+    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 1, 0, 0,
                      [](std::size_t, std::size_t) { return 0; });
   }
   ASSERT_TRUE(stretched);
@@ -91,7 +91,7 @@ TEST(CacheChains, LoopsLikeModelsTakeTheirTime) {
     samples.timed_us = 50.0 * static_cast<double>(chain.size()) * chains.times();
     samples.waited_us = 10.0 * static_cast<double>(chain.size()) * chains.times();
     samples.kernel_us.assign(chain.size() * static_cast<std::size_t>(chains.times()), 15);
-    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
+    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 1, 0, 0,
                      [](std::size_t, std::size_t) { return -1; });
   }
   chains.add(0, 0, 0, {15, 0, 0});
@@ -238,6 +238,33 @@ TEST(CacheChains, AsksForAKernelsTimesOnce) {
   const auto times = [&](int) { return ++asked, std::pair{10.0, 20.0}; };
   EXPECT_FALSE(chains.curve(std::vector<double>{1.0}, times).empty());
   EXPECT_EQ(asked, 3) << "an answer summarizes all samples of a kernel";
+}
+
+TEST(CacheChains, KernelsThatReadTheirWeightsSeveralTimesTellOfThemselves) {
+  CacheChains chains(kCache, 1);
+  for (int chain = 0; chain < 4; ++chain) {
+    chains.add(2, chain, 0, {18, 0, chain});
+    chains.add(2, chain, 1, {125, 0, chain}, true);
+  }
+  const CacheCurve curve = chains.curve(std::vector<double>{1.0}, [](int kernel) {
+    return kernel == 0 ? std::pair{10.0, 20.0} : std::pair{100.0, 200.0};
+  });
+  EXPECT_NEAR(curve.extra_us[2] / curve.cold_extra_us[2], 0.8, 1e-9);
+  EXPECT_NEAR(curve.cold_extra_us[2], 4 * 10, 1e-9);
+  EXPECT_NEAR(curve.reread_extra_us[2] / curve.reread_cold_extra_us[2], 0.25, 1e-9);
+  EXPECT_NEAR(curve.reread_cold_extra_us[2], 4 * 100, 1e-9);
+  EXPECT_EQ(curve.reread_cold_extra_us[0], 0);
+  EXPECT_TRUE(curve.is_even());
+}
+
+TEST(CacheCurve, RereadSumsAddUpLikeTheOthers) {
+  CacheCurve curve{{1}, {40}, {0}, {0}, {100}, {200}};
+  curve.add_later({{1}, {80}, {0}, {0}, {50}, {200}});
+  EXPECT_EQ(curve, (CacheCurve{{1}, {60 + 20.0 / 3}, {0}, {0}, {100}, {300}})) << "half of the earlier ones are kept";
+  CacheCurve silent{{1}, {40}, {30}, {300}};
+  silent.add_later(curve);
+  EXPECT_EQ(silent.reread_extra_us, std::vector<double>{100});
+  EXPECT_TRUE(silent.is_even());
 }
 
 TEST(CacheCurve, EarlierRunsFillUpWhatLaterOnesLack) {

@@ -58,7 +58,7 @@ std::vector<JournalEntry> read_all(const std::string& path, JournalReport* repor
 TEST(Journal, GivesBackWhatChainsTold) {
   testing::ScratchFolder folder;
   const std::string path = folder / "latency.jsonl";
-  const CacheCurve curve{{4e6, 8e6}, {400, 900}, {1.5, 20}, {100, 100}};
+  const CacheCurve curve{{4e6, 8e6}, {400, 900}, {1.5, 20}, {100, 100}, {3, 4.5}, {10, 9}};
   {
     JournalWriter writer(path, some_run());
     writer.append(some_profile(1));

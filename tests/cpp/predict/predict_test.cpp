@@ -231,6 +231,22 @@ TEST(ColdCurve, ChainsGiveBackTheScaleThatMadeThem) {
   for (const double scale : {1.8e7, 2.5e7, 3.5e7}) EXPECT_LT(largest_miss({2500, scale, 2}), 0.02) << scale;
 }
 
+TEST(ColdCurve, WeightsThatAreReadSeveralTimesTellWhereNoOthersDo) {
+  for (const ColdCurve& made : {ColdCurve{2500, 2.5e7, 2, 3}, ColdCurve{5000, 2e7, 3, 2}, ColdCurve{1500, 3e7, 2, 5}}) {
+    CacheCurve chains = chains_of(made, 0);
+    for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
+      const double others = made.others_bytes_per_us * chains.loop_us[i];
+      chains.reread_extra_us.push_back(5000 * made.reread_share(chains.bytes[i] + others));
+      chains.reread_cold_extra_us.push_back(5000);
+    }
+    const ColdCurve fitted = ColdCurve::fit(chains, 32 << 20);
+    for (std::size_t i = 0; i < chains.bytes.size(); ++i) {
+      const double bytes = chains.bytes[i] + fitted.others_bytes_per_us * chains.loop_us[i];
+      EXPECT_NEAR(fitted.reread_share(bytes), chains.reread_extra_us[i] / 5000, 0.06) << i;
+    }
+  }
+}
+
 TEST(ColdCurve, ChainsThatAreQuickerThanHotRunsTellNoMoreThanHotOnes) {
   CacheCurve hot = chains_of({2500, 2.5e7, 2}, 5000), quicker = hot;
   for (std::size_t i = 0; i < hot.bytes.size(); i += 2) {
