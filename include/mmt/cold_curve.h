@@ -1,4 +1,4 @@
-// How cold a model's data is when a run comes back to it: three numbers, fitted to a device's chains.
+// How cold a model's data is when a run comes back to it: four numbers, fitted to a device's chains.
 #pragma once
 
 #include <algorithm>
