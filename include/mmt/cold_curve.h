@@ -1,4 +1,4 @@
-// How cold a model's data is when a run comes back to it: four numbers, fitted to a device's chains.
+// How cold a model's data is when a run comes back to it: five numbers, fitted to a device's chains.
 #pragma once
 
 #include <algorithm>
@@ -15,12 +15,13 @@ struct ColdCurve {
   double others_bytes_per_us = 0;  ///< What others push through the caches.
   double scale_bytes = 0;          ///< Bytes after which λ is 1 − 1/e. 0: nothing is ever cold.
   double steepness = 1;            ///< 1: any data may be pushed out by any other; more: the oldest first.
-  double longer = 3;               ///< So many times as many bytes leave as much of what a run reads several times.
+  double depth = 0;   ///< λ of a run whose data partly stays in the caches before the last one is −depth.
+  double longer = 3;  ///< So many times as many bytes leave as much of what a run reads several times.
 
   /// `bytes`: own ones and others' together.
   double share(double bytes) const {
     if (!(scale_bytes > 0)) return 0;
-    return -std::expm1(-std::pow(std::max(bytes, 0.0) / scale_bytes, steepness));
+    return 1 - (1 + depth) * std::exp(-std::pow(std::max(bytes, 0.0) / scale_bytes, steepness));
   }
 
   /// The same for data that a run reads several times. The last cache has seen that it is needed again and keeps it
