@@ -176,6 +176,7 @@ def grown_table(folder: Path, kernels: int, spread: bool = False) -> Path:
             "operator_kernel": ("operator_no", "kernel_no"),
             "operator_kernel_time": ("operator_no",),
             "port": ("operator_no",),
+            "packed_operator": ("operator_no",),
         }
         step = {f"{name}_no": db.execute(f"SELECT max({name}_no) FROM {name}").fetchone()[0] for name in IDENTITIES}
         own = db.execute("SELECT count(*) FROM kernel").fetchone()[0]

@@ -54,23 +54,19 @@ struct CacheCurve {
       *this = later;
       return;
     }
-    const auto kept_of = [](double before, double now) {
-      return before > 0 ? std::clamp(kEnoughUs - now, 0.0, before) / before : 0;
-    };
     const bool rereads = tells_of_rereading() && later.tells_of_rereading();
     for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const double now = later.cold_extra_us[i], kept = kept_of(cold_extra_us[i], now);
-      double before_us = kept * cold_extra_us[i], now_us = now;
-      extra_us[i] = kept * extra_us[i] + later.extra_us[i];
-      cold_extra_us[i] = before_us + now;
-      if (rereads) {
-        const double now_again = later.reread_cold_extra_us[i],
-                     kept_again = kept_of(reread_cold_extra_us[i], now_again);
-        before_us += kept_again * reread_cold_extra_us[i];
-        now_us += now_again;
-        reread_extra_us[i] = kept_again * reread_extra_us[i] + later.reread_extra_us[i];
-        reread_cold_extra_us[i] = kept_again * reread_cold_extra_us[i] + now_again;
-      }
+      double before_us = 0, now_us = 0;
+      const auto add = [&, i](std::vector<double>& extra, std::vector<double>& cold,
+                              const std::vector<double>& later_extra, const std::vector<double>& later_cold) {
+        const double now = later_cold[i], kept = cold[i] > 0 ? std::clamp(kEnoughUs - now, 0.0, cold[i]) / cold[i] : 0;
+        before_us += kept * cold[i];
+        now_us += now;
+        extra[i] = kept * extra[i] + later_extra[i];
+        cold[i] = kept * cold[i] + now;
+      };
+      add(extra_us, cold_extra_us, later.extra_us, later.cold_extra_us);
+      if (rereads) add(reread_extra_us, reread_cold_extra_us, later.reread_extra_us, later.reread_cold_extra_us);
       if (before_us + now_us > 0) {
         loop_us[i] = (before_us * loop_us[i] + now_us * later.loop_us[i]) / (before_us + now_us);
       }

@@ -15,8 +15,8 @@ struct ColdCurve {
   double others_bytes_per_us = 0;  ///< What others push through the caches.
   double scale_bytes = 0;          ///< Bytes after which λ is 1 − 1/e. 0: nothing is ever cold.
   double steepness = 1;            ///< 1: any data may be pushed out by any other; more: the oldest first.
-  double depth = 0;   ///< λ of a run whose data partly stays in the caches before the last one is −depth.
-  double longer = 3;  ///< So many times as many bytes leave as much of what a run reads several times.
+  double longer = 3;               ///< So many times as many bytes leave as much of what a run reads several times.
+  double depth = 0;  ///< λ of a run whose data partly stays in the caches before the last one is −depth.
 
   /// `bytes`: own ones and others' together.
   double share(double bytes) const {

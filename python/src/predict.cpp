@@ -1,5 +1,6 @@
 // Predictions for Python: plans and the sums over them.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -7,6 +8,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
 #include <map>
 #include <memory>
 
@@ -242,17 +244,16 @@ void bind_predict(nb::module_& m) {
       "overlay",
       [](const std::shared_ptr<mmt::LatencyTable>& table,
          const std::map<std::string, std::tuple<double, double, double, double>>& fresh,
-         const std::vector<std::vector<double>>& cache) {
+         const std::array<std::vector<double>, 6>& cache) {
         std::unordered_map<std::string, mmt::FreshTimes> times;
         for (const auto& [key, t] : fresh)
           times[key] = {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
-        mmt::CacheCurve curve;
-        if (cache.size() == 6) curve = {cache[0], cache[1], cache[2], cache[3], cache[4], cache[5]};
-        if (!curve.is_even() || (cache.size() != 6 && !cache.empty()))
+        const mmt::CacheCurve curve{cache[0], cache[1], cache[2], cache[3], cache[4], cache[5]};
+        if (!curve.is_even())
           throw mmt::Error(mmt::ErrorCode::kInvalidArgument, "the cache curve's lists differ in length");
         return mmt::overlay(table, std::move(times), curve);
       },
-      "table"_a, "fresh"_a, "cache"_a = std::vector<std::vector<double>>{},
+      "table"_a, "fresh"_a, "cache"_a = std::array<std::vector<double>, 6>{},
       "The table with fresh times: kernel key -> (cold, hot, their standard errors), in microseconds; `cache`: the six "
       "lists of a\ncache curve in the place of its own, where they are not empty.");
   m.def(

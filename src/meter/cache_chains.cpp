@@ -89,7 +89,7 @@ std::optional<ChainSamples> try_chain(Engine& engine, std::span<Session* const> 
   }
 }
 
-CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed) : random_(seed) {
+CacheChains::CacheChains(std::int64_t cache_bytes, std::uint64_t seed, int threads) : random_(seed), threads_(threads) {
   const auto base = static_cast<double>(std::min(cache_bytes, kMostTold));
   // Short runs of the meter make a few of them only: those first that lie between hot and cold on most devices.
   for (const auto& [share, stretch] : {std::pair{0.25, 4},
@@ -200,9 +200,8 @@ void CacheChains::stretch(std::vector<int>& chain, std::span<const ChainCandidat
   chain = std::move(stretched);
 }
 
-void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int threads,
-                            int column, int round,
-                            const std::function<int(std::size_t link, std::size_t kernel)>& number) {
+void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column,
+                            int round, const std::function<int(std::size_t link, std::size_t kernel)>& number) {
   Point& at = points_[static_cast<std::size_t>(point_)];
   const double loop_us = (samples.timed_us + samples.waited_us) / times();
   at.loop_us += loop_us;
@@ -219,7 +218,7 @@ void CacheChains::add_chain(const ChainSamples& samples, std::span<const KernelP
   for (std::size_t link = 0; link < links.size(); ++link) {
     for (std::size_t k = 0; k < links[link]->kernels.size(); ++k, ++place) {
       if (waits_[link]) continue;
-      const Tells what = tells(links[link]->kernels[k].signature, threads);
+      const Tells what = tells(links[link]->kernels[k].signature, threads_);
       const int kernel = what == Tells::kNothing ? -1 : number(link, k);
       if (kernel >= 0) told.push_back({place, kernel, what == Tells::kAgain});
     }

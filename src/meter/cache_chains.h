@@ -37,7 +37,8 @@ class CacheChains {
   /// `cache_bytes`: size of the largest cache. The points lie from a sixteenth of it, or of 32 MB where it is larger,
   /// to twice that; small ones are also run in twice and four times the time, since models work longer on the same
   /// bytes than chains do.
-  CacheChains(std::int64_t cache_bytes, std::uint64_t seed);
+  /// `threads`: the sessions'.
+  CacheChains(std::int64_t cache_bytes, std::uint64_t seed, int threads = 1);
 
   /// How often the last chain is run: at first only until its data lies where it stays (settling_runs).
   int times() const { return settling_ + kCounted; }
@@ -63,9 +64,9 @@ class CacheChains {
     samples_.push_back({point, chain, kernel, sample, rereads});
   }
   /// The times of the last chain once it had settled. `links`: what was run, in order. `number`: that of a link's
-  /// kernel, negative where nobody asks for it. `threads`: the sessions'.
-  void add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int threads, int column,
-                 int round, const std::function<int(std::size_t link, std::size_t kernel)>& number);
+  /// kernel, negative where nobody asks for it.
+  void add_chain(const ChainSamples& samples, std::span<const KernelPlan* const> links, int column, int round,
+                 const std::function<int(std::size_t link, std::size_t kernel)>& number);
   void drop_column(int column);
 
   /// A point's λ is the mean over its chains, without wild ones: others come and go, and with them a loop's data is
@@ -97,6 +98,7 @@ class CacheChains {
   std::vector<Point> points_;
   std::vector<ChainSample> samples_;
   std::mt19937_64 random_;
+  int threads_;
   int point_ = -1;
   double touched_ = 0;       ///< Bytes, by the last chain.
   double links_us_ = 0;      ///< What the last chain's links take alone.

@@ -52,11 +52,10 @@ Run::Run(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items
       progress_(progress),
       stop_(stop),
       scale_({options.max_steal, options.max_retries, options.cooldown.count() > 0}),
-      chains_(options.cache_bytes, options.seed),
+      chains_(options.cache_bytes, options.seed, engine.facts().threads),
       sessions_(engine, hooks, options, clock, items_),
       random_(options.seed),
       per_kernel_(engine.facts().per_kernel),
-      threads_(engine.facts().threads),
       start_(clock.now()),
       last_kept_(start_) {
   reference_item_ = hooks.reference;

@@ -85,7 +85,6 @@ class Run {
   Sessions sessions_;
   std::mt19937_64 random_;
   bool per_kernel_;
-  int threads_;
 
   std::size_t next_waiting_ = 0;
   int reference_ = -1, own_reference_ = -1;

@@ -194,7 +194,7 @@ void Run::run_chain(const std::vector<int>& batch) {
 void Run::record_chain(const std::vector<int>& chain, const ChainSamples& samples) {
   std::vector<const KernelPlan*> links;
   for (const int index : chain) links.push_back(&items_[static_cast<std::size_t>(index)].plan);
-  chains_.add_chain(samples, links, threads_, scale_.column(), round_, [&](std::size_t link, std::size_t kernel) {
+  chains_.add_chain(samples, links, scale_.column(), round_, [&](std::size_t link, std::size_t kernel) {
     return items_[static_cast<std::size_t>(chain[link])].keys[kernel];
   });
 }

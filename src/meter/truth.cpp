@@ -25,8 +25,10 @@ struct Subject {
   double run_us = 0;               ///< Of a run, roughly.
 };
 
+/// Models are fed as by a user, companions as the table's operators were.
 std::vector<MeterItem> joined(const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions) {
   std::vector<MeterItem> items = models;
+  for (MeterItem& model : items) model.open.independent = true;
   items.insert(items.end(), companions.begin(), companions.end());
   return items;
 }
@@ -61,7 +63,7 @@ class TruthRun {
         subjects_(items_.size()),
         truths_(items_.size()),
         random_(options.seed),
-        chains_(options.cache_bytes, options.seed) {}
+        chains_(options.cache_bytes, options.seed, engine.facts().threads) {}
 
   TruthReport run() {
     start_ = clock_.now();
@@ -100,11 +102,9 @@ class TruthRun {
     truth.resident_mib = std::max(0.0, engine_.memory().resident_mib - before);
   }
 
-  /// A new session that has run. Models are fed as by a user, companions as the table's operators were.
+  /// A new session that has run.
   std::unique_ptr<Session> opened(std::size_t index) {
-    OpenOptions open = items_[index].open;
-    open.independent = index < models_;
-    std::unique_ptr<Session> session = engine_.open(items_[index].path, open);
+    std::unique_ptr<Session> session = engine_.open(items_[index].path, items_[index].open);
     const double us = session->run({2, false, displace_bytes(index)}).run_us.back();
     double& run_us = subjects_[index].run_us;
     if (run_us == 0) run_us = us;  // Visits tell it better.
@@ -262,11 +262,10 @@ class TruthRun {
       chain_time_of_round_ += clock_.now() - begin;
       if (!samples) continue;
       engine_us_ += samples->timed_us;
-      chains_.add_chain(*samples, plans, engine_.facts().threads, column(), round,
-                        [&](std::size_t link, std::size_t kernel) {
-                          const auto next = static_cast<int>(numbers_.size());
-                          return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
-                        });
+      chains_.add_chain(*samples, plans, column(), round, [&](std::size_t link, std::size_t kernel) {
+        const auto next = static_cast<int>(numbers_.size());
+        return numbers_.try_emplace(plans[link]->kernels[kernel].signature.key, next).first->second;
+      });
     }
   }
 

@@ -24,11 +24,11 @@ constexpr double kUsualDepth = 0, kDepthSpread = 0.05, kDeepest = 0.08;
 constexpr int kParameters = 5;
 
 /// Of parameters: logarithm of the time in which others fill the cache, logarithm of the scale, steepness, logarithm of
-/// how much longer weights stay that are read several times.
+/// how much longer weights stay that are read several times, depth.
 ColdCurve curve_of(const Eigen::VectorXd& parameters) {
   return {std::exp(parameters[1] - parameters[0]), std::exp(parameters[1]),
-          std::clamp(parameters[2], kFlattest, kSteepest), std::clamp(parameters[4], 0.0, kDeepest),
-          std::exp(parameters[3])};
+          std::clamp(parameters[2], kFlattest, kSteepest), std::exp(parameters[3]),
+          std::clamp(parameters[4], 0.0, kDeepest)};
 }
 
 struct Residuals {

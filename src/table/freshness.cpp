@@ -47,9 +47,7 @@ std::optional<Header> whole_file_header(const std::string& path, std::int64_t si
 
 FileStamp recorded(const Meta& meta, const std::string& name) {
   FileStamp stamp;
-  const auto found = meta.find(name);
-  if (found == meta.end()) return stamp;
-  std::istringstream text(found->second);
+  std::istringstream text(value_of(meta, name));
   stamp.exists = static_cast<bool>(text >> stamp.size_bytes >> stamp.modified_ns >> stamp.sha256);
   return stamp;
 }
@@ -125,21 +123,20 @@ TableState inspect(const Location& location, std::string& reason, OpenedTable* o
   if (version < kSchemaVersion) return TableState::kOld;
   bool touched = false;
   try {
-    auto database = std::make_unique<Database>(location.database, OpenMode::kFrozen);
+    OpenedTable table = open_frozen(location.database);
     const bool rebuildable = location.rebuildable && stamp(location.file(kJournalName)).exists;
-    Meta meta = read_meta(*database);
-    if (meta["schema"] != schema_identity()) {
+    if (value_of(table.meta, "schema") != schema_identity()) {
       reason = "has other columns than this version of mmt";
-      if (rebuildable || !complete_columns(*database, meta)) return TableState::kOld;
+      if (rebuildable || !complete_columns(*table.database, table.meta)) return TableState::kOld;
     }
     // Where only the table was brought here, there is nothing to rebuild it from: it stands for itself.
     if (rebuildable) {
       for (const char* name : {kJournalName, kManifestName}) {
         reason = std::string("is older than ") + name;
-        if (!same_file(location, name, meta, touched)) return TableState::kStale;
+        if (!same_file(location, name, table.meta, touched)) return TableState::kStale;
       }
     }
-    if (opened != nullptr && !touched) *opened = {std::move(database), std::move(meta)};
+    if (opened != nullptr && !touched) *opened = std::move(table);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kCorrupt) throw;
     reason = error.what();

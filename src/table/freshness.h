@@ -21,12 +21,6 @@ struct FileStamp {
 FileStamp stamp(const std::string& path);
 FileStamp stamp_with_hash(const std::string& path);
 
-/// A connection to a table, and what its meta table says.
-struct OpenedTable {
-  std::unique_ptr<Database> database;
-  Meta meta;
-};
-
 /// A stamp as the meta table keeps it, under the file's name.
 std::string stamp_text(const FileStamp& stamp);
 

@@ -18,8 +18,7 @@ std::set<std::string> columns_in(Database& database, const std::string& table) {
 }  // namespace
 
 bool complete_columns(Database& database, const Meta& meta) {
-  const auto schema = meta.find("schema");
-  if (schema != meta.end() && schema->second == schema_identity()) return true;
+  if (value_of(meta, "schema") == schema_identity()) return true;
   std::string views;
   for (const auto& [table, columns, optional] : table_list()) {
     std::string source = table;

@@ -8,30 +8,23 @@
 #include "mmt/error.h"
 #include "mmt/hash.h"
 #include "mmt/table_fields.h"
+#include "table/cells.h"
 
 namespace mmt::table {
 namespace {
 
-template <class T>
-inline constexpr bool kIsVector = false;
-template <class T>
-inline constexpr bool kIsVector<std::vector<T>> = true;
 /// Kept as they lie in memory: every supported host is little-endian.
 template <class T>
 inline constexpr bool kIsPlain = std::is_arithmetic_v<T> || std::is_enum_v<T>;
-
-void describe_plain(std::string& text, std::size_t bytes, bool is_real) {
-  text += (is_real ? "f" : "i") + std::to_string(bytes);
-}
 
 /// "{name:type,…}" of a structure, and so on for what it holds.
 template <class T>
 void describe(std::string& text) {
   if constexpr (kIsPlain<T>) {
-    describe_plain(text, sizeof(T), std::is_floating_point_v<T>);
+    text += (std::is_floating_point_v<T> ? "f" : "i") + std::to_string(sizeof(T));
   } else if constexpr (std::is_same_v<T, std::string>) {
     text += "s";
-  } else if constexpr (kIsVector<T>) {
+  } else if constexpr (IsVector<T>::value) {
     text += "[";
     describe<typename T::value_type>(text);
     text += "]";
@@ -56,7 +49,7 @@ class Packer {
     } else if constexpr (std::is_same_v<T, std::string>) {
       add_size(value.size());
       bytes_ += value;
-    } else if constexpr (kIsVector<T>) {
+    } else if constexpr (IsVector<T>::value) {
       add_size(value.size());
       for (const auto& one : value) add(one);
     } else {
@@ -83,7 +76,7 @@ class Unpacker {
     } else if constexpr (std::is_same_v<T, std::string>) {
       const std::size_t size = read_size();
       value.assign(reinterpret_cast<const char*>(take(size)), size);
-    } else if constexpr (kIsVector<T>) {
+    } else if constexpr (IsVector<T>::value) {
       value.resize(read_size());
       for (auto& one : value) read(one);
     } else {

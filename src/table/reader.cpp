@@ -9,22 +9,8 @@
 #include "table/schema.h"
 
 namespace mmt::table {
-namespace {
 
-OpenedTable opened(const std::string& path) {
-  auto database = std::make_unique<Database>(path, OpenMode::kFrozen);
-  Meta meta = read_meta(*database);
-  return {std::move(database), std::move(meta)};
-}
-
-std::string value_of(const Meta& meta, const char* name) {
-  const auto found = meta.find(name);
-  return found == meta.end() ? "" : found->second;
-}
-
-}  // namespace
-
-Reader::Reader(const std::string& path) : Reader(opened(path)) {}
+Reader::Reader(const std::string& path) : Reader(open_frozen(path)) {}
 
 Reader::Reader(OpenedTable table) : Reader(std::move(table), *table.database) {
   complete_columns(database_, table_.meta);

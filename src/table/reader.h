@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "mmt/table.h"
-#include "table/freshness.h"
 #include "table/packed.h"
 #include "table/sql.h"
 

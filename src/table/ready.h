@@ -3,12 +3,12 @@
 
 #include <string>
 
-#include "table/freshness.h"
 #include "table/locate.h"
+#include "table/sql.h"
 
 namespace mmt::table {
 
-/// Throws Error as LatencyTable::open does. `opened`: as `inspect` says; nullptr where the file was written just now.
+/// Throws Error as LatencyTable::open does. `opened`: as `inspect` says; empty where the file was written just now.
 Location ready_table(const std::string& path, OpenedTable* opened = nullptr);
 
 }  // namespace mmt::table

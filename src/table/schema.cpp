@@ -221,7 +221,7 @@ std::string insert_port_sql() { return insert("port", port_table()); }
 std::string insert_cost_sql() { return insert("kernel_cost", cost_table()); }
 std::string insert_packed_sql() { return insert("packed_operator", packed_table()); }
 
-// The texts of the statements that every opening prepares are put together once.
+// Every opening prepares the first: its text is put together once.
 std::string select_configs_sql() {
   static const std::string kSql = "SELECT " + join(config_table()) + " FROM config ORDER BY config_no";
   return kSql;
@@ -230,33 +230,24 @@ std::string select_packed_sql() {
   return "SELECT p.bytes FROM operator o CROSS JOIN packed_operator p ON p.operator_no = o.operator_no"
          " AND p.config_no = ?2 WHERE o.fingerprint = ?1";
 }
-std::string select_operator_sql() {
-  static const std::string kSql = operator_select() + "fingerprint = ?1";
-  return kSql;
-}
+std::string select_operator_sql() { return operator_select() + "fingerprint = ?1"; }
 std::string select_measurements_sql() {
-  static const std::string kSql = "SELECT " + join(measurement_columns()) +
-                                  " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
-  return kSql;
+  return "SELECT " + join(measurement_columns()) +
+         " FROM measurement WHERE config_no = ?1 AND operator_no = ?2 ORDER BY context";
 }
 std::string select_operator_kernels_sql() {
-  static const std::string kSql =
-      "SELECT role, port, tensors, kernel_no FROM operator_kernel"
-      " WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY position";
-  return kSql;
+  return "SELECT role, port, tensors, kernel_no FROM operator_kernel"
+         " WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY position";
 }
 std::string select_numbered_kernel_sql() {
-  static const std::string kSql = kernel_cells() +
-                                  ", c.kernel_no IS NOT NULL FROM kernel k LEFT JOIN kernel_cost c ON c.config_no = ?1 "
-                                  "AND c.kernel_no = k.kernel_no "
-                                  "WHERE k.kernel_no = ?2";
-  return kSql;
+  return kernel_cells() +
+         ", c.kernel_no IS NOT NULL FROM kernel k LEFT JOIN kernel_cost c ON c.config_no = ?1 "
+         "AND c.kernel_no = k.kernel_no "
+         "WHERE k.kernel_no = ?2";
 }
 std::string select_ports_sql() {
-  static const std::string kSql =
-      "SELECT direction, " + join(port_columns()) +
-      " FROM port WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY direction, position";
-  return kSql;
+  return "SELECT direction, " + join(port_columns()) +
+         " FROM port WHERE config_no = ?1 AND operator_no = ?2 AND context = ?3 ORDER BY direction, position";
 }
 std::string select_kernel_sql() { return kernel_with_cost() + "k.key = ?2"; }
 std::string select_all_kernels_sql() {

@@ -206,4 +206,15 @@ Meta read_meta(Database& database) {
   return meta;
 }
 
+std::string value_of(const Meta& meta, const std::string& name) {
+  const auto found = meta.find(name);
+  return found == meta.end() ? "" : found->second;
+}
+
+OpenedTable open_frozen(const std::string& path) {
+  auto database = std::make_unique<Database>(path, OpenMode::kFrozen);
+  Meta meta = read_meta(*database);
+  return {std::move(database), std::move(meta)};
+}
+
 }  // namespace mmt::table

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -133,5 +134,15 @@ class Database {
 /// The meta table: what is said about the whole file.
 using Meta = std::map<std::string, std::string>;
 Meta read_meta(Database& database);
+/// "" where there is no such row.
+std::string value_of(const Meta& meta, const std::string& name);
+
+/// A connection to a table, and what its meta table says.
+struct OpenedTable {
+  std::unique_ptr<Database> database;
+  Meta meta;
+};
+/// For reading, as OpenMode::kFrozen says.
+OpenedTable open_frozen(const std::string& path);
 
 }  // namespace mmt::table

@@ -66,7 +66,7 @@ TEST(CacheChains, WhatOnlyTakesTimeStandsBetweenTheOthersAndDoesNotCount) {
     for (int time = 0; time < chains.times(); ++time) {
       for (const int link : chain) samples.kernel_us.push_back(link == 9 ? 10 : 15);
     }
-    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 1, 0, 0,
+    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
                      [](std::size_t, std::size_t) { return 0; });
   }
   ASSERT_TRUE(stretched);
@@ -91,7 +91,7 @@ TEST(CacheChains, LoopsLikeModelsTakeTheirTime) {
     samples.timed_us = 50.0 * static_cast<double>(chain.size()) * chains.times();
     samples.waited_us = 10.0 * static_cast<double>(chain.size()) * chains.times();
     samples.kernel_us.assign(chain.size() * static_cast<std::size_t>(chains.times()), 15);
-    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 1, 0, 0,
+    chains.add_chain(samples, std::vector<const KernelPlan*>(chain.size(), &plan), 0, 0,
                      [](std::size_t, std::size_t) { return -1; });
   }
   chains.add(0, 0, 0, {15, 0, 0});
