@@ -79,4 +79,12 @@ std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenO
   return session;
 }
 
+ProcessMemory MnnEngine::memory() const {
+  ProcessMemory memory = process_memory();
+  const double spare_mib = static_cast<double>(shared_.placement.spare_bytes()) / (1024 * 1024);
+  memory.resident_mib -= spare_mib;
+  memory.peak_mib -= spare_mib;
+  return memory;
+}
+
 }  // namespace mmt::mnn

@@ -17,6 +17,8 @@ class MnnEngine {
 
   const EngineFacts& facts() const { return facts_; }
   std::unique_ptr<MnnSession> open(const std::string& path, const OpenOptions& options);
+  /// Of this process, without what is kept for sessions to come.
+  ProcessMemory memory() const;
 
  private:
   EngineConfig config_;

@@ -122,9 +122,9 @@ int compute(mmt_engine_session* session, const mmt_engine_array* inputs, size_t 
   });
 }
 
-int memory(mmt_engine*, double* resident_mib, double* peak_mib, mmt_engine_error* error) {
+int memory(mmt_engine* engine, double* resident_mib, double* peak_mib, mmt_engine_error* error) {
   return guarded(error, [&] {
-    const mmt::ProcessMemory memory = mmt::mnn::process_memory();
+    const mmt::ProcessMemory memory = engine->engine.memory();
     *resident_mib = memory.resident_mib;
     *peak_mib = memory.peak_mib;
   });

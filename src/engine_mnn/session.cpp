@@ -158,6 +158,7 @@ double MnnSession::find_activations() {
   // Last, as what a kernel reads was written last.
   for (const Input& input : inputs_) found.add(*input.device);
   found.complete();
+  found.gather(shared_.placement);
   activations_ = std::move(found);
   return static_cast<double>(end - begin) * 1e-3;
 }
@@ -188,7 +189,7 @@ RunSamples MnnSession::run(const RunRequest& request) {
   shared_.steal.start();
   int cpu = current_cpu();
   if (cpu < 0) samples.migrations = -1;
-  bool must_look = as_inside && !activations_;
+  bool must_look = !synchronise_ && !activations_;
   if (must_look && request.profile) {
     fill_inputs();
     find_activations();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/page_placement.h"
 #include "engine_mnn/host_probe.h"
 #include "engine_mnn/model.h"
 #include "engine_mnn/random_pool.h"
@@ -26,6 +27,7 @@ struct Shared {
   RandomPool pool;
   StealMeter steal;
   NearCaches caches;
+  PagePlacement placement;
 };
 
 class MnnSession {

@@ -98,6 +98,10 @@ std::size_t ActivationMemory::bytes() const {
   return bytes;
 }
 
+void ActivationMemory::gather(PagePlacement& placement) const {
+  for (const Range& range : ranges_) placement.gather(range.begin, range.end);
+}
+
 NearCaches::NearCaches() : memory_(kUsualBytes, 1) {}
 
 NearCaches::~NearCaches() {

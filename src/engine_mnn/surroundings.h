@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/page_placement.h"
 #include "engine_mnn/mnn_api.h"
 
 namespace mmt::mnn {
@@ -27,6 +28,8 @@ class ActivationMemory {
   /// Writes to the lines of each tensor that are the share of one thread, 0 to `threads` - 1.
   void write_share(int thread, int threads) const;
   std::size_t bytes() const;
+  /// Once complete: puts all of it into physically contiguous memory.
+  void gather(PagePlacement& placement) const;
 
  private:
   struct Range {
