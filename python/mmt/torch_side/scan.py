@@ -20,6 +20,7 @@ from mmt.torch_side.groups import fused_groups
 from mmt.torch_side.levels import LEVELS, Chooser
 from mmt.torch_side.operators import GenerateReport, Operator
 from mmt.torch_side.pieces import piece
+from mmt.torch_side.signs import BRANCHING, SignChanges
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, Trace, TraceNode, trace
 
 __all__ = ["Found", "ScanReport", "find_operators", "scan"]
@@ -82,6 +83,7 @@ class ScanReport:
         self.flops += other.flops
         self.models += other.models
         self.traces += other.traces
+        self.notes += [note for note in other.notes if note not in self.notes]
         self.found.sort(key=self.share, reverse=True)
 
     def convert(self, folder: str | os.PathLike[str], *, complete: bool = True, workers: int | None = None,
@@ -94,7 +96,8 @@ class ScanReport:
                                            workers=workers, progress=progress)
         if complete:
             done = completed(self.traces, Path(folder), [item.fingerprint for item in self.found], workers)
-            self.pieces, self.open_kernels, self.notes = done.pieces, done.open_kernels, done.notes
+            self.pieces, self.open_kernels = done.pieces, done.open_kernels
+            self.notes = [*self.notes, *done.notes]
             self.generated.new += len(done.pieces)
             self.generated.total += len(done.pieces)
         return self.generated
@@ -131,13 +134,14 @@ def find_operators(model: nn.Module, input_shape: Any, level: str = "auto", *,
         raise mmt_error("invalid_argument", f"{class_name(type(model))} does not run on {input_shape}: "
                         f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
     finder = _Finder(surveyed, specs)
+    notes = finder.listen()
     if level == "group":
         finder.add_functions(surveyed.trace, fused_groups(surveyed.trace))
     else:
         closed = finder.close(Chooser(surveyed, level))
         finder.add_functions(closed, [[position] for position, node in enumerate(closed.nodes)
                                       if node.kind != "operator"])
-    report = ScanReport(list(finder.found.values()), surveyed.flops, traces=[surveyed.trace])
+    report = ScanReport(list(finder.found.values()), surveyed.flops, notes=notes, traces=[surveyed.trace])
     report.found.sort(key=report.share, reverse=True)
     return report
 
@@ -151,6 +155,26 @@ class _Finder:
         self._specs = list(specs)
         self._fingerprints = Fingerprints()
         self._modules: dict[str, tuple[nn.Module, tuple[InputSpec, ...]]] = {}
+        self._signs: SignChanges | None = None
+
+    def listen(self) -> list[str]:
+        """Runs the model where it branches on signs, so that its operators are fed with signs as predictable as they
+        are inside it. Says what is in the way."""
+        if not any(node.name in BRANCHING for node in self._survey.trace.nodes):
+            return []
+        try:
+            self._signs = SignChanges.inside(self._survey.model, self._specs)
+        except (TypeError, ValueError, RuntimeError, IndexError, AssertionError) as error:
+            return [f"operators that branch on signs are measured on usual values: the model does not run on noise "
+                    f"({type(error).__name__}: {' '.join(str(error).split())[:200]})"]
+        return []
+
+    def _set_ranges(self, operator: Operator, name: str) -> None:
+        """For a single function of this name."""
+        values = self._signs.ranges(name, operator.inputs[0].shape) if self._signs else None
+        if values is not None:
+            others = operator.checked.ranges if operator.checked else [(-1.0, 1.0)] * len(operator.inputs)
+            operator.ranges = [values, *others[1:]]
 
     def close(self, chooser: Chooser) -> Trace:
         """Traces the model with its operators closed, and adds these."""
@@ -182,6 +206,9 @@ class _Finder:
                           _ranges_of(module, inputs))
         operator = Operator(list(inputs), node.name, module=module, fingerprint=node.fingerprint, checked=checked,
                             origin="scan")
+        functions = {inner.name for inner in self._survey.trace.nodes if inner.module == node.module}
+        if len(functions) == 1 and not list(module.children()):
+            self._set_ranges(operator, functions.pop())
         self.found[node.fingerprint] = Found(operator, self._survey.flops_of(module), 1, [node.module])
 
     def _again(self, fingerprint: str, path: str) -> bool:
@@ -198,6 +225,8 @@ class _Finder:
             operator = piece(traced, group)
             path = traced.nodes[group[0]].module
             if operator is not None and not self._again(operator.fingerprint, path):
+                if len(group) == 1:
+                    self._set_ranges(operator, traced.nodes[group[0]].name)
                 flops = sum(costs[position].flops for position in group)
                 self.found[operator.fingerprint] = Found(operator, flops, 1, [path])
 

@@ -1,0 +1,95 @@
+"""How predictable the signs are that a model's activations look at, and inputs that are as predictable.
+
+MNN computes ELU and PReLU with a kernel that branches on the sign of each value. Its time follows how often a processor
+guesses wrong: one of them took 660, 472 and 307 us on inputs whose signs come in longer and longer runs, and 331 inside
+a network, where the convolution before it reads what a ReLU and a pooling left, so that most channels keep one sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mmt.torch_side.structure import TensorSpec
+
+__all__ = ["BRANCHING", "SignChanges", "range_for"]
+
+BRANCHING = {"elu": "elu", "celu": "elu", "selu": "elu", "prelu": "prelu"}
+"""Functions, by the name of their trace nodes, that branch on their first input; and the kernel that computes them."""
+
+_CALLS = {torch.ops.aten.elu: "elu", torch.ops.aten.elu_: "elu", torch.ops.aten._prelu_kernel: "prelu"}
+
+_OFFSET = 0.35
+"""Share of an input's range that neighbours have in common, where the engine fills it (src/engine/input_values.h)."""
+
+
+class SignChanges(TorchDispatchMode):
+    """While it is active, counts how often signs along the last axis differ where functions branch on them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shares: dict[tuple[str, tuple[int, ...]], list[float]] = {}
+
+    @classmethod
+    def inside(cls, model: nn.Module, inputs: Sequence[TensorSpec]) -> SignChanges:
+        """Of a model that is fed with noise, as whole models are when they are timed (integers are 0). Raises what the
+        model raises."""
+        generator = torch.Generator().manual_seed(0)
+        device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+        values = []
+        for shape, dtype in inputs:
+            kind = getattr(torch, dtype)
+            noise = torch.rand(shape, generator=generator) * 2 - 1 if kind.is_floating_point else torch.zeros(shape)
+            values.append(noise.to(device=device, dtype=kind))
+        training = [module for module in model.modules() if module.training]
+        for module in training:
+            module.training = False
+        signs = cls()
+        try:
+            with torch.no_grad(), signs:
+                model(*values)
+        finally:
+            for module in training:
+                module.training = True
+        return signs
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kind = _CALLS.get(func.overloadpacket)
+        if kind is not None and args[0].device.type != "meta" and args[0].shape[-1:].numel() > 1:
+            negative = args[0] < 0
+            share = (negative[..., 1:] != negative[..., :-1]).double().mean().item()
+            self._shares.setdefault((kind, tuple(args[0].shape)), []).append(share)
+        return func(*args, **(kwargs or {}))
+
+    def ranges(self, name: str, shape: Any) -> tuple[float, float] | None:
+        """[low, high) for inputs of a function of this name and shape; None where it was not called, or does not
+        branch."""
+        shares = self._shares.get((BRANCHING.get(name, ""), tuple(shape)))
+        return range_for(sum(shares) / len(shares)) if shares else None
+
+
+def range_for(changes: float) -> tuple[float, float]:
+    """[low, high) whose values, as the engine fills inputs, differ in sign from the next one so often (0 to 0.5)."""
+    shift, end = 0.0, 1.0  # Half of the range lies below zero, or nothing.
+    if changes >= _changes_at(shift):
+        return (-1.0, 1.0)
+    for _ in range(24):
+        middle = (shift + end) / 2
+        shift, end = (middle, end) if _changes_at(middle) > changes else (shift, middle)
+    return (round(shift - 1, 3), round(shift + 1, 3))
+
+
+def _changes_at(shift: float) -> float:
+    """How often neighbours differ in sign where values are an offset that they share, within ±_OFFSET around `shift`,
+    and a part of their own, within ±(1 - _OFFSET)."""
+    steps, own = 200, 1 - _OFFSET
+    total = 0.0
+    for step in range(steps):
+        offset = _OFFSET * (2 * (step + 0.5) / steps - 1)
+        negative = min(max((own - shift - offset) / (2 * own), 0.0), 1.0)
+        total += 2 * negative * (1 - negative)
+    return total / steps
