@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from mmt.torch_side.fingerprint import InputSpec
 from mmt.torch_side.flops import node_costs
+from mmt.torch_side.running import device_of, evaluating
 from mmt.torch_side.structure import TensorSpec, dtype_name, flatten, map_leaves
 from mmt.torch_side.trace import Trace, trace
 
@@ -103,18 +104,13 @@ def survey(model: nn.Module, inputs: Sequence[TensorSpec]) -> Survey:
         call.plain = call.plain and plain
         call.times += 1
 
-    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
+    device = device_of(model)
     handle = register_module_forward_hook(record, with_kwargs=True)
     try:
-        with torch.no_grad():
+        with evaluating(model):
             model(*(torch.zeros(shape, dtype=getattr(torch, dtype), device=device) for shape, dtype in inputs))
     finally:
         handle.remove()
-        for module in training:
-            module.training = True
     return Survey(model, calls, trace(model, list(inputs), allow_unknown=True))
 
 

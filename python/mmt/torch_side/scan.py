@@ -206,9 +206,10 @@ class _Finder:
                           _ranges_of(module, inputs))
         operator = Operator(list(inputs), node.name, module=module, fingerprint=node.fingerprint, checked=checked,
                             origin="scan")
-        functions = {inner.name for inner in self._survey.trace.nodes if inner.module == node.module}
-        if len(functions) == 1 and not list(module.children()):
-            self._set_ranges(operator, functions.pop())
+        if self._signs and not list(module.children()):
+            functions = {inner.name for inner in self._survey.trace.nodes if inner.module == node.module}
+            if len(functions) == 1:
+                self._set_ranges(operator, functions.pop())
         self.found[node.fingerprint] = Found(operator, self._survey.flops_of(module), 1, [node.module])
 
     def _again(self, fingerprint: str, path: str) -> bool:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmt.torch_side.running import device_of, evaluating
 from mmt.torch_side.structure import TensorSpec
 
 __all__ = ["BRANCHING", "SignChanges", "range_for"]
@@ -43,22 +44,15 @@ class SignChanges(TorchDispatchMode):
         """Of a model that is fed with noise, as whole models are when they are timed (integers are 0). Raises what the
         model raises."""
         generator = torch.Generator().manual_seed(0)
-        device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+        device = device_of(model)
         values = []
         for shape, dtype in inputs:
             kind = getattr(torch, dtype)
             noise = torch.rand(shape, generator=generator) * 2 - 1 if kind.is_floating_point else torch.zeros(shape)
             values.append(noise.to(device=device, dtype=kind))
-        training = [module for module in model.modules() if module.training]
-        for module in training:
-            module.training = False
         signs = cls()
-        try:
-            with torch.no_grad(), signs:
-                model(*values)
-        finally:
-            for module in training:
-                module.training = True
+        with evaluating(model), signs:
+            model(*values)
         return signs
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
