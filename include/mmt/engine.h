@@ -104,6 +104,9 @@ struct SessionDesc {
   int cpu_kernels = 0;
 };
 
+/// Share of an input's range that neighbours have in common where nothing else is said.
+inline constexpr double kUsualShared = 0.35;
+
 /// How one input is filled before every run.
 struct InputSpec {
   std::string name;        ///< Empty: by position.
@@ -111,13 +114,15 @@ struct InputSpec {
   /// Values in [low, high). Integer inputs: whole numbers in [low, high); with this default range they are 0, which is
   /// a legal index into anything.
   double low = -1.0, high = 1.0;
+  /// Share of that range that neighbours have in common, so that signs come in runs, as inside a network
+  /// (docs/engine.md); 0: each value is its own. Integers are always their own.
+  double shared = kUsualShared;
 };
 
 struct OpenOptions {
   std::vector<InputSpec> inputs;  ///< Empty: the model's own shapes and the default range.
   std::uint64_t seed = 1;
-  /// Each value is its own, as whole models are fed; otherwise signs come in runs, as inside a network
-  /// (docs/engine.md).
+  /// Each value is its own whatever the inputs say, as whole models are fed.
   bool independent = false;
 };
 

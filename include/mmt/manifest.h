@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "mmt/engine.h"
+
 namespace mmt {
 
 /// One `.mnn` file of an operator.
@@ -23,6 +25,7 @@ struct OperatorInput {
   std::vector<int> shape;
   std::string dtype = "float32";
   double low = -1.0, high = 1.0;  ///< Range of the values written before every run; for integers [low, high).
+  double shared = kUsualShared;   ///< InputSpec::shared
 };
 
 struct OperatorEntry {

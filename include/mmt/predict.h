@@ -64,7 +64,7 @@ struct CostModel {
   ColdCurve cold;               ///< Of the table's chains of operators.
   int threads = 1;
   /// Systematic part of the interval, as a share of the latency (docs/design.md, "Intervals").
-  double model_share = 0.02;
+  double model_share = 0.0125;
   /// Share of an estimated kernel's time that its interval spans to each side.
   double estimate_share = 0.5;
 

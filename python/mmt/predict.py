@@ -12,7 +12,6 @@ still without running it; such plans are kept beside the table.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import threading
@@ -320,16 +319,10 @@ def _prediction(result: Any, table: Any) -> Prediction:
     )
 
 
-def weightiest(predictions: Iterable[Prediction], what: str, most: int) -> list[str]:
-    """What the models spend most of their time in, as shares of each model: kernels (`what`: "key"), or their types
-    ("type"); at most so many."""
+def weightiest(predictions: Iterable[Prediction], most: int) -> list[str]:
+    """Keys of the kernels that the models spend most of their time in, as shares of each model; at most so many."""
     shares: dict[str, float] = {}
     for prediction in predictions:
         for kernel in prediction.kernels:
-            shares[kernel[what]] = shares.get(kernel[what], 0.0) + kernel["latency_us"] / prediction.latency_us
+            shares[kernel["key"]] = shares.get(kernel["key"], 0.0) + kernel["latency_us"] / prediction.latency_us
     return sorted(shares, key=lambda name: -shares[name])[:most]
-
-
-def to_json(prediction: Prediction) -> str:
-    """The prediction as JSON text."""
-    return json.dumps(prediction.to_dict(), indent=1)

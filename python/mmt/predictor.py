@@ -5,55 +5,35 @@
     lp.predict_interval(model, [1, 3, 224, 224])   # milliseconds, low, high
     lp.save("ops/calibration.json"); latency_predictor.load("ops/", "ops/calibration.json")
 
-What is learned is the ratio of measured to predicted latency, by a Gaussian process over features of the prediction
-(shares of kernel types, how cold, how many kernels): with no likeness to what was measured it falls back to the mean
-ratio, with likeness it removes what the models have in common.
+What is learned: how far the table is off as a whole, how far each of its rows is off (models have rows in common), and
+how cold models run. A model without any row of the measured ones gets the common factor (include/mmt/calibration.h).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmt import _core
-from mmt.errors import mmt_error
-from mmt.predict import Prediction, open_table, predict, weightiest
+from mmt.errors import MmtError, mmt_error
+from mmt.predict import Prediction, open_table, predict
 
 __all__ = ["latency_predictor"]
 
-_FORMAT = 1
+_FORMAT = 2
 _TWO_SIDED_95 = 1.96
-#: What is left between models after one scale factor is mostly noise of their measurements, until many models say
-#: otherwise: shares of the spread.
-_USUAL_NOISE, _USUAL_SIGNAL = 1.0, 0.1
-#: Below this many models only one scale factor is fitted: a process with lengths would fit the noise.
-_FEW = 6
-
-
-def _features(prediction: Prediction, types: Sequence[str]) -> list[float]:
-    total = prediction.latency_us
-    by_type: dict[str, float] = {}
-    for kernel in prediction.kernels:
-        by_type[kernel["type"]] = by_type.get(kernel["type"], 0.0) + kernel["latency_us"]
-    sums = prediction.sums
-    return [
-        math.log(total),
-        math.log(sums["footprint_bytes"] + 1.0),
-        (sums["cold_extra_us"] + sums["reread_extra_us"]) / total,
-        *(by_type.get(kind, 0.0) / total for kind in types),
-    ]
 
 
 class latency_predictor:
     """A calibrated predictor: `ops` is a folder, table path or LatencyTable; `data` triples of model, shape and
     measured milliseconds.
 
-    Raises MmtError('invalid_argument') for no data or times that are not positive.
+    `typical_factor`: median of measured over predicted latency of these models. Raises MmtError('invalid_argument') for
+    no data or times that are not positive.
     """
 
     def __init__(self, ops: Any, data: Iterable[tuple[Any, Any, float]], *, exact: bool | str = "auto") -> None:
@@ -77,36 +57,14 @@ class latency_predictor:
             raise mmt_error(
                 "invalid_argument", "calibration needs at least one model, each with a measured latency above 0 ms"
             )
-        ratios = np.array([math.log(ms * 1000.0 / prediction.latency_us) for prediction, ms in rows])
-        self.types = weightiest((prediction for prediction, _ in rows), "type", 4)
-        self.mean = float(np.median(ratios))
-        self.spread = float(np.std(ratios)) if len(rows) > 1 else 0.02
-        self.process = None
-        self.center = self.scale = np.zeros(0)
-        if len(rows) >= _FEW:
-            matrix = np.array([_features(prediction, self.types) for prediction, _ in rows])
-            self.center, self.scale = matrix.mean(axis=0), np.maximum(matrix.std(axis=0), 1e-6)
-            self.process = _core.gaussian_process.GaussianProcess.fit(
-                (matrix - self.center) / self.scale, ratios - self.mean, linear=True, separate_lengths=False,
-                usual_noise=_USUAL_NOISE, usual_signal=_USUAL_SIGNAL,
-            )
-
-    def _correction(self, prediction: Prediction) -> tuple[float, float]:
-        if self.process is None:
-            return self.mean, max(self.spread, 0.005)
-        row = (np.array([_features(prediction, self.types)]) - self.center) / self.scale
-        means, deviations = self.process.predict(row)
-        return self.mean + float(means[0]), float(deviations[0])
-
-    @property
-    def typical_factor(self) -> float:
-        """Median of measured over predicted latency of the models that it was made from."""
-        return math.exp(self.mean)
+        ratios = [ms * 1000.0 / prediction.latency_us for prediction, ms in rows]
+        self.typical_factor = statistics.median(ratios)
+        self.calibration = _core.calibration.Calibration.fit([prediction.result for prediction, _ in rows], ratios)
 
     def correct(self, prediction: Prediction) -> tuple[float, float, float]:
         """Calibrated latency of a prediction with its 95 % interval, in milliseconds."""
-        mean, deviation = self._correction(prediction)
-        latency = prediction.latency_ms * math.exp(mean)
+        factor, deviation = self.calibration.factor(prediction.result)
+        latency = prediction.latency_ms * factor
         return latency, latency * math.exp(-_TWO_SIDED_95 * deviation), latency * math.exp(_TWO_SIDED_95 * deviation)
 
     def predict(self, model: Any, input_shape: Any) -> float:
@@ -122,12 +80,8 @@ class latency_predictor:
         value = {
             "format": _FORMAT,
             "config_id": self.table.config["config_id"],
-            "types": self.types,
-            "mean": self.mean,
-            "spread": self.spread,
-            "center": self.center.tolist(),
-            "scale": self.scale.tolist(),
-            "process": None if self.process is None else json.loads(self.process.to_json()),
+            "typical_factor": self.typical_factor,
+            "calibration": json.loads(self.calibration.to_json()),
         }
         Path(path).write_text(json.dumps(value, indent=1), encoding="utf-8")
 
@@ -138,20 +92,14 @@ class latency_predictor:
         predictor.table, predictor.exact = open_table(ops), exact
         try:
             value = json.loads(Path(path).read_text(encoding="utf-8"))
-            if value["format"] != _FORMAT:
-                raise mmt_error(
-                    "unsupported", f"{path}: calibration format {value['format']} is not {_FORMAT}; calibrate again"
-                )
-            predictor.types, predictor.mean, predictor.spread = value["types"], value["mean"], value["spread"]
-            predictor.center, predictor.scale = np.array(value["center"]), np.array(value["scale"])
-            predictor.process = (
-                None
-                if value["process"] is None
-                else _core.gaussian_process.GaussianProcess.from_json(json.dumps(value["process"]))
-            )
-            config_id = value["config_id"]
-        except (OSError, KeyError, json.JSONDecodeError) as error:
+            version, config_id = value["format"], value["config_id"]
+            if version == _FORMAT:
+                predictor.typical_factor = value["typical_factor"]
+                predictor.calibration = _core.calibration.Calibration.from_json(json.dumps(value["calibration"]))
+        except (OSError, KeyError, TypeError, ValueError, MmtError) as error:
             raise mmt_error("parse", f"{path}: no readable calibration ({error}); run `mmt calibrate` again") from error
+        if version != _FORMAT:
+            raise mmt_error("unsupported", f"{path}: calibration format {version} is not {_FORMAT}; calibrate again")
         if config_id != predictor.table.config["config_id"]:
             raise mmt_error(
                 "invalid_argument",

@@ -171,7 +171,7 @@ def validate(
         sizes = {name: path.stat().st_size / 1e6 for name, path in paths.items()}
         before = {name: predicted(name, table) for name in paths}
         needed = {kernel["key"] for prediction in before.values() for kernel in prediction.kernels}
-        companions = operators_with(table, needed if with_ops else set(weightiest(before.values(), "key", _REFERENCES)))
+        companions = operators_with(table, needed if with_ops else set(weightiest(before.values(), _REFERENCES)))
         hook = (lambda done, total, left: progress("measuring", done, total)) if progress else None
         run = table.config["run"]
         cache_bytes = _core.truth.largest_cache_bytes(run["l3_bytes"], run["cpus_online"])

@@ -144,17 +144,22 @@ void bind_configuration(nb::module_& m) {
       },
       nb::arg("library"), "Instruction sets that a library of MNN holds code for: name to yes, no or unknown.");
   m.def("backend_names", &mmt::backend_names, "Backends that are worth a try.");
-  nb::class_<mmt::InputSpec>(m, "InputSpec", "How one input is shaped and filled: uniform values in [low, high).")
+  m.attr("USUAL_SHARED") = mmt::kUsualShared;
+  nb::class_<mmt::InputSpec>(
+      m, "InputSpec",
+      "How one input is shaped and filled: values in [low, high), of which neighbours have `shared`, a share of "
+      "that range, in common.")
       .def(
           "__init__",
-          [](mmt::InputSpec* self, std::string name, std::vector<int> shape, double low, double high) {
-            new (self) mmt::InputSpec{std::move(name), std::move(shape), low, high};
+          [](mmt::InputSpec* self, std::string name, std::vector<int> shape, double low, double high, double shared) {
+            new (self) mmt::InputSpec{std::move(name), std::move(shape), low, high, shared};
           },
-          "name"_a = "", "shape"_a = std::vector<int>{}, "low"_a = -1.0, "high"_a = 1.0)
+          "name"_a = "", "shape"_a = std::vector<int>{}, "low"_a = -1.0, "high"_a = 1.0, "shared"_a = mmt::kUsualShared)
       .def_rw("name", &mmt::InputSpec::name)
       .def_rw("shape", &mmt::InputSpec::shape)
       .def_rw("low", &mmt::InputSpec::low)
-      .def_rw("high", &mmt::InputSpec::high);
+      .def_rw("high", &mmt::InputSpec::high)
+      .def_rw("shared", &mmt::InputSpec::shared);
 }
 
 void bind_engines(nb::module_& m) {

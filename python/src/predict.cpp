@@ -16,21 +16,15 @@
 #include "mmt/exact.h"
 #include "mmt/memory.h"
 #include "mmt/overlay.h"
-#include "mmt/predict.h"
 #include "python_trace.h"
+#include "result.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
 
-/// A plan with its prediction; Python reads what it needs of the two.
-struct Result {
-  mmt::ModelPlan plan;
-  mmt::Prediction prediction;
-  mmt::Trace trace;  ///< Of a composed plan; without nodes for other plans.
-  bool composed() const { return !trace.nodes.empty(); }
-};
+using mmt_python::Result;
 
 Result predict_plan(mmt::ModelPlan plan, mmt::LatencyTable& table) {
   Result result{std::move(plan), {}, {}};

@@ -97,7 +97,8 @@ void from_json(const json& from, EngineFacts& facts) {
 void to_json(json& out, const OpenOptions& options) {
   out = {{"inputs", json::array()}, {"seed", options.seed}, {"independent", options.independent}};
   for (const InputSpec& spec : options.inputs)
-    out["inputs"].push_back({{"name", spec.name}, {"shape", spec.shape}, {"low", spec.low}, {"high", spec.high}});
+    out["inputs"].push_back(
+        {{"name", spec.name}, {"shape", spec.shape}, {"low", spec.low}, {"high", spec.high}, {"shared", spec.shared}});
 }
 
 void from_json(const json& from, OpenOptions& options) {
@@ -110,6 +111,7 @@ void from_json(const json& from, OpenOptions& options) {
     read(entry, "shape", spec.shape);
     read(entry, "low", spec.low);
     read(entry, "high", spec.high);
+    read(entry, "shared", spec.shared);
   }
 }
 

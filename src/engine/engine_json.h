@@ -16,7 +16,7 @@ void from_json(const nlohmann::json& json, EngineConfig& config);
 void to_json(nlohmann::json& json, const EngineFacts& facts);
 void from_json(const nlohmann::json& json, EngineFacts& facts);
 
-/// {"inputs": [{"name", "shape", "low", "high"}], "seed", "independent"}
+/// {"inputs": [{"name", "shape", "low", "high", "shared"}], "seed", "independent"}
 void to_json(nlohmann::json& json, const OpenOptions& options);
 void from_json(const nlohmann::json& json, OpenOptions& options);
 

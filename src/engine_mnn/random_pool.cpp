@@ -70,20 +70,23 @@ double load_element(const void* data, std::size_t index, ElementType type) {
   return row_of(type.type).load(data, index);
 }
 
-std::shared_ptr<RandomPool::Block> RandomPool::values(ElementType type, double low, double high, bool independent,
+std::shared_ptr<RandomPool::Block> RandomPool::values(ElementType type, double low, double high, double shared,
                                                       std::size_t count) {
   const TypeRow& row = row_of(type.type);
   const bool is_integer = type.type.code != halide_type_float;
   if (!std::isfinite(low) || !std::isfinite(high) || low > high || (is_integer && std::floor(high) < low))
     throw Error(ErrorCode::kInvalidArgument, "input range [" + std::to_string(low) + ", " + std::to_string(high) +
                                                  ") holds no value: low must be below high");
-  std::shared_ptr<Block>& block = blocks_[{row.code, row.bits, low, high, independent}];
+  if (!(shared >= 0 && shared <= 1))
+    throw Error(ErrorCode::kInvalidArgument,
+                "an input's shared part is a share of its range, 0 to 1, not " + std::to_string(shared));
+  std::shared_ptr<Block>& block = blocks_[{row.code, row.bits, low, high, shared}];
   const std::size_t elements = count + kSpread;
   if (block == nullptr || block->size() < elements * type.bytes()) {
     auto larger = std::make_shared<Block>(elements * type.bytes());
     // The same start for every size, so that a place holds the same values however large the block became.
     std::uint64_t state = 0x6d6d74u;
-    InputValues reals(low, high, state, independent ? 0 : InputValues::kOffset);
+    InputValues reals(low, high, state, shared);
     for (std::size_t i = 0; i < elements; ++i) {
       // Integers are indices, each its own.
       const double value = is_integer ? std::floor(low + (high - low) * next_share(state)) : reals.next();

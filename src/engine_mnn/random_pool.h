@@ -33,12 +33,12 @@ class RandomPool {
   /// How far apart two places may start, in elements.
   static constexpr std::size_t kSpread = 1 << 14;
 
-  /// At least `count` + kSpread values in [low, high): integers, and others where they are to be independent, uniform,
-  /// otherwise as InputValues has them. Whoever keeps the pointer keeps the values.
-  std::shared_ptr<Block> values(ElementType type, double low, double high, bool independent, std::size_t count);
+  /// At least `count` + kSpread values in [low, high): integers uniform, others as InputValues has them, `shared`: its
+  /// offset share. Whoever keeps the pointer keeps the values.
+  std::shared_ptr<Block> values(ElementType type, double low, double high, double shared, std::size_t count);
 
  private:
-  using Key = std::tuple<int, int, double, double, bool>;
+  using Key = std::tuple<int, int, double, double, double>;
   std::map<Key, std::shared_ptr<Block>> blocks_;
 };
 

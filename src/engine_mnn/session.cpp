@@ -74,8 +74,8 @@ void MnnSession::prepare_inputs(const OpenOptions& options) {
     // Integers are indices more often than not: the default range must be legal for any table.
     const InputSpec defaults;
     const bool is_zero = type.type.code != halide_type_float && spec.low == defaults.low && spec.high == defaults.high;
-    input.values =
-        shared_.pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high, options.independent, count);
+    input.values = shared_.pool.values(type, is_zero ? 0 : spec.low, is_zero ? 1 : spec.high,
+                                       options.independent ? 0 : spec.shared, count);
     for (int f = 0; f < kFillings; ++f) {
       const std::size_t place = next_random(state) % RandomPool::kSpread / 16 * 16;  // keeps cache lines aligned
       input.fillings.push_back(host_tensor(input.device, input.values->data() + place * type.bytes()));

@@ -19,10 +19,11 @@ struct FieldList<OperatorModel> {
 
 template <>
 struct FieldList<OperatorInput> {
-  static constexpr auto fields = std::make_tuple(Field{"shape", "", "batch first", &OperatorInput::shape},
-                                                 Field{"dtype", "", "element type", &OperatorInput::dtype},
-                                                 Field{"low", "", "smallest value", &OperatorInput::low},
-                                                 Field{"high", "", "upper bound", &OperatorInput::high});
+  static constexpr auto fields = std::make_tuple(
+      Field{"shape", "", "batch first", &OperatorInput::shape},
+      Field{"dtype", "", "element type", &OperatorInput::dtype},
+      Field{"low", "", "smallest value", &OperatorInput::low}, Field{"high", "", "upper bound", &OperatorInput::high},
+      Field{"shared", "", "share of the range that neighbours have in common", &OperatorInput::shared});
 };
 
 template <>

@@ -44,7 +44,8 @@ MeterItem item_of(const OperatorEntry& entry, const OperatorModel& model, const 
   item.fingerprint = entry.fingerprint;
   item.context = model.context;
   item.path = (std::filesystem::absolute(folder) / model.file).string();
-  for (const OperatorInput& input : entry.inputs) item.open.inputs.push_back({"", input.shape, input.low, input.high});
+  for (const OperatorInput& input : entry.inputs)
+    item.open.inputs.push_back({"", input.shape, input.low, input.high, input.shared});
   item.open.seed = seed;
   item.open.independent = entry.kind == "model";
   item.file_bytes = model.size_bytes;

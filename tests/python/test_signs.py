@@ -8,27 +8,30 @@ from torch import nn
 
 from mmt.manifest import read_manifest
 from mmt.torch_side.scan import find_operators, scan
-from mmt.torch_side.signs import SignChanges, range_for
+from mmt.torch_side.signs import SignChanges, values_for
 from mmt.torch_side.structure import TensorSpec
 
 
-def as_the_engine_fills(low, high, count=1 << 18):
-    """src/engine/input_values.h: 256 neighbours share 0.35 of the range."""
+def as_the_engine_fills(low, high, shared, count=1 << 18):
+    """src/engine/input_values.h: 256 neighbours have a share of the range in common."""
     random = np.random.default_rng(0)
-    shared = np.repeat(random.random(count // 256), 256)
-    return low + (high - low) * (0.35 * shared + 0.65 * random.random(count))
+    offsets = np.repeat(random.random(count // 256), 256)
+    return low + (high - low) * (shared * offsets + (1 - shared) * random.random(count))
 
 
-@pytest.mark.parametrize("changes", [0.0, 0.02, 0.1, 0.166, 0.25, 0.4])
-def test_ranges_give_as_many_changes(changes):
-    negative = as_the_engine_fills(*range_for(changes)) < 0
+@pytest.mark.parametrize("changes", [0.0, 0.02, 0.1, 0.166, 0.25, 0.4, 0.47, 0.49, 0.5])
+def test_values_change_their_signs_as_often(changes):
+    negative = as_the_engine_fills(*values_for(changes)) < 0
     assert np.mean(negative[1:] != negative[:-1]) == pytest.approx(changes, abs=0.015)
 
 
-def test_noise_has_the_usual_range():
-    assert range_for(0.5) == range_for(0.47) == (-1.0, 1.0)
-    lows = [range_for(changes / 100)[0] for changes in range(51)]
+def test_noise_is_noise():
+    assert values_for(0.5) == values_for(0.6) == (-1.0, 1.0, 0.0)
+    lows = [values_for(changes / 100)[0] for changes in range(51)]
     assert lows == sorted(lows, reverse=True)
+    shares = [values_for(changes / 200)[2] for changes in range(101)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == 0.35
 
 
 class OneSided(nn.Module):
@@ -53,11 +56,11 @@ def name_of(class_name):
 def test_a_model_tells_how_often_signs_change():
     model = OneSided().train()
     signs = SignChanges.inside(model, [TensorSpec((1, 3, 16, 16), "float32")])
-    assert signs.ranges("elu", (1, 8, 16, 16))[0] > -0.1
-    assert signs.ranges("celu", (1, 3, 16, 16)) == (-1.0, 1.0)
-    assert signs.ranges("prelu", (1, 4, 16, 16))[0] > -0.1
-    assert signs.ranges("elu", (1, 4, 16, 16)) is None
-    assert signs.ranges("relu", (1, 8, 16, 16)) is None
+    assert signs.values("elu", (1, 8, 16, 16))[0] > -0.1
+    assert signs.values("celu", (1, 3, 16, 16)) == (-1.0, 1.0, 0.0)
+    assert signs.values("prelu", (1, 4, 16, 16))[0] > -0.1
+    assert signs.values("elu", (1, 4, 16, 16)) is None
+    assert signs.values("relu", (1, 8, 16, 16)) is None
     assert model.training
     assert model.act.training
 
@@ -66,7 +69,7 @@ def test_a_model_tells_how_often_signs_change():
 def test_scanned_operators_get_these_signs(level):
     ranges = {(name_of(item.operator.class_name), item.operator.inputs[0].shape): item.operator.ranges
               for item in find_operators(OneSided(), (1, 3, 16, 16), level).found}
-    assert ranges["elu", (1, 3, 16, 16)] == [(-1.0, 1.0)]
+    assert ranges["elu", (1, 3, 16, 16)] == [(-1.0, 1.0, 0.0)]
     assert ranges["elu", (1, 8, 16, 16)][0][0] > -0.1
     assert ranges["prelu", (1, 4, 16, 16)][0][0] > -0.1
     assert all(value is None for (name, _), value in ranges.items() if name not in ("elu", "prelu"))
@@ -74,10 +77,12 @@ def test_scanned_operators_get_these_signs(level):
 
 def test_the_folder_keeps_them(tmp_path):
     scan(OneSided(), (1, 3, 16, 16), tmp_path, complete=False)
-    lows = {(name_of(entry["class"]), tuple(entry["inputs"][0]["shape"])): entry["inputs"][0]["low"]
-            for entry in read_manifest(tmp_path).entries.values()}
-    assert lows["elu", (1, 8, 16, 16)] > -0.1
-    assert lows["elu", (1, 3, 16, 16)] == -1
+    inputs = {(name_of(entry["class"]), tuple(entry["inputs"][0]["shape"])): entry["inputs"][0]
+              for entry in read_manifest(tmp_path).entries.values()}
+    assert inputs["elu", (1, 8, 16, 16)]["low"] > -0.1
+    assert inputs["elu", (1, 8, 16, 16)]["shared"] == 0.35
+    assert inputs["elu", (1, 3, 16, 16)]["low"] == -1
+    assert inputs["elu", (1, 3, 16, 16)]["shared"] == 0
 
 
 def test_a_model_that_does_not_run_on_noise_is_scanned_and_said_so(monkeypatch):
@@ -100,4 +105,4 @@ def test_indices_stay_legal():
         def forward(self, words):
             return F.elu(self.table(words))
 
-    assert SignChanges.inside(Words(), [TensorSpec((1, 5), "int64")]).ranges("elu", (1, 5, 8)) is not None
+    assert SignChanges.inside(Words(), [TensorSpec((1, 5), "int64")]).values("elu", (1, 5, 8)) is not None

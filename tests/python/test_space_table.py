@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mmt import _core
-from mmt._core.gaussian_process import GaussianProcess
 from mmt._core.space_table import SpaceTable, pareto_front
 
 FEATURES = ["hot_us", "cold_extra_us", "kernels", "footprint_bytes", "weight_bytes"]
@@ -99,23 +98,3 @@ def test_searches_equal_trying_everything(space) -> None:
 
 def test_pareto_front() -> None:
     np.testing.assert_array_equal(pareto_front([3.0, 1.0, 2.0, 2.0], [5.0, 1.0, 4.0, 9.0]), [1, 3])
-
-
-def test_gaussian_process_round_trip() -> None:
-    rng = np.random.default_rng(2)
-    x = rng.normal(size=(30, 3))
-    y = 0.05 + 0.02 * x[:, 0] + 0.001 * rng.normal(size=30)
-    process = GaussianProcess.fit(x, y)
-    means, deviations = process.predict(x.tolist())
-    assert np.abs(means - y).max() < 0.01
-    assert (deviations > 0).all()
-    again = GaussianProcess.from_json(process.to_json())
-    np.testing.assert_array_equal(again.predict(x)[0], means)
-    left_out, _ = process.leave_one_out()
-    assert np.abs(left_out - y).mean() < 0.005
-    for wrong in ("{}", "no json"):
-        with pytest.raises(_core.MmtError) as caught:
-            GaussianProcess.from_json(wrong)
-        assert caught.value.code == "parse"
-    with pytest.raises(_core.MmtError):
-        process.predict(x[:, :2])

@@ -120,9 +120,33 @@ def test_a_calibration_removes_what_all_models_have_in_common(ops: Path, models,
     predictor.save(tmp_path / "calibration.json")
     loaded = latency_predictor.load(ops, tmp_path / "calibration.json")
     assert loaded.correct(predictions[1]) == predictor.correct(predictions[1])
-    (tmp_path / "calibration.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(mmt.MmtError, match="mmt calibrate"):
+    assert loaded.typical_factor == predictor.typical_factor
+    written = (tmp_path / "calibration.json").read_text("utf-8")
+    for damaged in ("{}", "[]", "no json", written.replace('"noise"', '"nose"'), written.replace('"shares"', '"s"')):
+        (tmp_path / "calibration.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(mmt.MmtError, match="mmt calibrate") as caught:
+            latency_predictor.load(ops, tmp_path / "calibration.json")
+        assert caught.value.code == "parse"
+    (tmp_path / "calibration.json").write_text(written.replace('"format": 2', '"format": 1'), encoding="utf-8")
+    with pytest.raises(mmt.MmtError, match="format 1 is not 2"):
         latency_predictor.load(ops, tmp_path / "calibration.json")
+
+
+def test_a_calibration_learns_the_errors_of_rows(ops: Path, models) -> None:
+    """Models whose heaviest kernel is slower inside than its row says: others with that kernel are corrected more."""
+    predictions = [predict(model, ops, SHAPE) for _, model in models]
+    heavy = [max(one.kernels, key=lambda kernel: kernel["latency_us"])["key"] for one in predictions]
+
+    def share(prediction):
+        mine = sum(kernel["latency_us"] for kernel in prediction.kernels if kernel["key"] == heavy[0])
+        return mine / prediction.latency_us
+
+    found = latency_predictor.from_predictions(
+        ops, [(one, one.latency_ms * (1 + 0.05 * share(one))) for one in predictions])
+    errors = [abs(found.correct(one)[0] / (one.latency_ms * (1 + 0.05 * share(one))) - 1) for one in predictions]
+    assert max(errors) < 0.01
+    others = list(found.calibration.leave_one_out())
+    assert len(others) == found.calibration.count == len(predictions)
 
 
 def test_calibrate_and_predict_on_the_command_line(ops: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from mmt.torch_side.groups import fused_groups
 from mmt.torch_side.operators import Operator
 from mmt.torch_side.pieces import piece
 from mmt.torch_side.pool import ConversionTask, ConverterPool
+from mmt.torch_side.signs import SignChanges
 from mmt.torch_side.trace import Trace
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ class _Gap:
 
     text: str
     trace: Trace
+    signs: SignChanges | None
     node: int | None
 
 
-def completed(traces: Iterable[Trace], folder: Path, operators: Iterable[str],
+def completed(models: Iterable[tuple[Trace, SignChanges | None]], folder: Path, operators: Iterable[str],
               workers: int | None = None) -> Completion:
-    """Adds to an operator folder what the traced models need beyond what is there; looks at `operators` first."""
+    """Adds to an operator folder what models need beyond what is there; looks at `operators` first. `models`: traces,
+    with the signs that they branch on."""
     from mmt.engine.default import default_engine
 
     done = Completion()
@@ -71,7 +74,7 @@ def completed(traces: Iterable[Trace], folder: Path, operators: Iterable[str],
         done.notes.append(f"not completed, for want of an engine: {error}")
         return done
     with tempfile.TemporaryDirectory(prefix="mmt_scan_") as scratch:
-        gaps = _gaps(list(traces), Path(scratch) / "models", engine, done, workers)
+        gaps = _gaps(list(models), Path(scratch) / "models", engine, done, workers)
         mine = list(operators)
         for some in (mine, read_manifest(folder).entries.keys() - set(mine)):
             if gaps:
@@ -89,7 +92,7 @@ def completed(traces: Iterable[Trace], folder: Path, operators: Iterable[str],
             chosen = [tries[fingerprint] for fingerprint, keys in _shown(trial, tries, engine).items()
                       if _fill(gaps, [keys])]
             copies = (Operator(operator.inputs, operator.class_name, captured_id=operator.fingerprint,
-                               captured_in=[trial], origin="scan") for operator in chosen)
+                               captured_in=[trial], ranges=operator.ranges, origin="scan") for operator in chosen)
             if chosen:
                 convert_operators(copies, folder, workers=workers)
             done.pieces += chosen
@@ -105,11 +108,12 @@ def _fill(gaps: dict[str, _Gap], shown: Iterable[set[str]]) -> bool:
     return bool(filled)
 
 
-def _gaps(traces: list[Trace], folder: Path, engine: Engine, done: Completion, workers: int | None) -> dict[str, _Gap]:
+def _gaps(models: list[tuple[Trace, SignChanges | None]], folder: Path, engine: Engine, done: Completion,
+          workers: int | None) -> dict[str, _Gap]:
     """All kernels of the models, by key, with the place where each was met first."""
     found: dict[str, _Gap] = {}
-    with ConverterPool(min(workers or 1, len(traces) or 1)) as pool:
-        for number, traced in enumerate(traces):
+    with ConverterPool(min(workers or 1, len(models) or 1)) as pool:
+        for number, (traced, signs) in enumerate(models):
             specs = [tuple(spec) for spec in traced.input_specs]
             try:
                 onnx = {"plain": trace_to_onnx(traced)}
@@ -126,7 +130,7 @@ def _gaps(traces: list[Trace], folder: Path, engine: Engine, done: Completion, w
                 done.notes.append(f"a model was not completed: {error}")
                 continue
             for name, key, text in kernels:
-                found.setdefault(key, _Gap(text, traced, _node_of(name, traced)))
+                found.setdefault(key, _Gap(text, traced, signs, _node_of(name, traced)))
     return found
 
 
@@ -190,4 +194,7 @@ def _piece_around(gap: _Gap, before: int, after: int) -> Operator | None:
                     chosen.update(group_of[user])
     if len(chosen) > _LARGEST:
         return None
-    return piece(gap.trace, sorted(chosen))
+    operator = piece(gap.trace, sorted(chosen))
+    if operator is not None and gap.signs is not None:
+        gap.signs.feed(operator, gap.trace, [gap.trace.nodes[position] for position in sorted(chosen)])
+    return operator

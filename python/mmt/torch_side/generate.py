@@ -287,8 +287,8 @@ def _entry(operator: Operator, module: torch.nn.Module | None, fingerprint: str,
         "kind": operator.kind,
         "class": operator.class_name,
         "parameters": operator.parameters,
-        "inputs": [{"shape": list(shape), "dtype": dtype, "low": low, "high": high}
-                   for (shape, dtype), (low, high) in zip(operator.inputs, ranges, strict=True)],
+        "inputs": [{"shape": list(shape), "dtype": dtype, **dict(zip(("low", "high", "shared"), values, strict=False))}
+                   for (shape, dtype), values in zip(operator.inputs, ranges, strict=True)],
         "output_shapes": checked.output_shapes,
         "output_dtypes": checked.output_dtypes,
         "parameter_count": count,

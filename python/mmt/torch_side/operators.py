@@ -24,7 +24,7 @@ class Operator:
     `cls` and `parameters`: built here (to be checked) and in a worker process (to be converted). `module`: converted
     as it is. `trace`: functions cut out of a model. `checked`: what a run of it showed, where it ran already.
     `captured_id`: fingerprint of an instance that scan captured, to be found in this folder or in `captured_in`.
-    `ranges`: (low, high) per input, where known.
+    `ranges`: (low, high) per input, or with the share of it that neighbours have in common, where known.
     """
 
     inputs: list[InputSpec]
@@ -37,7 +37,7 @@ class Operator:
     checked: Checked | None = field(default=None, repr=False)
     captured_id: str = ""
     captured_in: list[Path] = field(default_factory=list)
-    ranges: list[tuple[float, float]] | None = None
+    ranges: list[tuple[float, ...]] | None = None
     kind: str = "module"
     origin: str = "yaml"
     fingerprint: str = ""

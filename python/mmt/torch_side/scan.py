@@ -46,7 +46,8 @@ class ScanReport:
 
     `pieces`: parts of the models that were added because neighbours run as kernels that no operator shows; their work
     is counted in `found` already. `open_kernels`: those that no piece showed either. `notes`: what could not be
-    completed, and why. `generated`: what converting did (None: nothing was converted). `traces`: the opened models.
+    completed, and why. `generated`: what converting did (None: nothing was converted). `opened`: the models as traces,
+    with the signs that they branch on.
     """
 
     found: list[Found]
@@ -56,7 +57,7 @@ class ScanReport:
     open_kernels: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     generated: GenerateReport | None = None
-    traces: list[Trace] = field(default_factory=list, repr=False)
+    opened: list[tuple[Trace, SignChanges | None]] = field(default_factory=list, repr=False)
 
     def __str__(self) -> str:
         calls = sum(item.occurs for item in self.found)
@@ -82,7 +83,7 @@ class ScanReport:
                 mine.paths += item.paths
         self.flops += other.flops
         self.models += other.models
-        self.traces += other.traces
+        self.opened += other.opened
         self.notes += [note for note in other.notes if note not in self.notes]
         self.found.sort(key=self.share, reverse=True)
 
@@ -95,7 +96,7 @@ class ScanReport:
         self.generated = convert_operators((item.operator for item in self.found), folder, total=len(self.found),
                                            workers=workers, progress=progress)
         if complete:
-            done = completed(self.traces, Path(folder), [item.fingerprint for item in self.found], workers)
+            done = completed(self.opened, Path(folder), [item.fingerprint for item in self.found], workers)
             self.pieces, self.open_kernels = done.pieces, done.open_kernels
             self.notes = [*self.notes, *done.notes]
             self.generated.new += len(done.pieces)
@@ -141,7 +142,8 @@ def find_operators(model: nn.Module, input_shape: Any, level: str = "auto", *,
         closed = finder.close(Chooser(surveyed, level))
         finder.add_functions(closed, [[position] for position, node in enumerate(closed.nodes)
                                       if node.kind != "operator"])
-    report = ScanReport(list(finder.found.values()), surveyed.flops, notes=notes, traces=[surveyed.trace])
+    report = ScanReport(list(finder.found.values()), surveyed.flops, notes=notes,
+                        opened=[(surveyed.trace, finder.signs)])
     report.found.sort(key=report.share, reverse=True)
     return report
 
@@ -155,7 +157,7 @@ class _Finder:
         self._specs = list(specs)
         self._fingerprints = Fingerprints()
         self._modules: dict[str, tuple[nn.Module, tuple[InputSpec, ...]]] = {}
-        self._signs: SignChanges | None = None
+        self.signs: SignChanges | None = None
 
     def listen(self) -> list[str]:
         """Runs the model where it branches on signs, so that its operators are fed with signs as predictable as they
@@ -163,18 +165,11 @@ class _Finder:
         if not any(node.name in BRANCHING for node in self._survey.trace.nodes):
             return []
         try:
-            self._signs = SignChanges.inside(self._survey.model, self._specs)
+            self.signs = SignChanges.inside(self._survey.model, self._specs)
         except (TypeError, ValueError, RuntimeError, IndexError, AssertionError) as error:
             return [f"operators that branch on signs are measured on usual values: the model does not run on noise "
                     f"({type(error).__name__}: {' '.join(str(error).split())[:200]})"]
         return []
-
-    def _set_ranges(self, operator: Operator, name: str) -> None:
-        """For a single function of this name."""
-        values = self._signs.ranges(name, operator.inputs[0].shape) if self._signs else None
-        if values is not None:
-            others = operator.checked.ranges if operator.checked else [(-1.0, 1.0)] * len(operator.inputs)
-            operator.ranges = [values, *others[1:]]
 
     def close(self, chooser: Chooser) -> Trace:
         """Traces the model with its operators closed, and adds these."""
@@ -206,10 +201,10 @@ class _Finder:
                           _ranges_of(module, inputs))
         operator = Operator(list(inputs), node.name, module=module, fingerprint=node.fingerprint, checked=checked,
                             origin="scan")
-        if self._signs and not list(module.children()):
-            functions = {inner.name for inner in self._survey.trace.nodes if inner.module == node.module}
-            if len(functions) == 1:
-                self._set_ranges(operator, functions.pop())
+        if self.signs is not None:
+            opened = self._survey.trace
+            inside = [inner for inner in opened.nodes if f"{inner.module}.".startswith(f"{node.module}.")]
+            self.signs.feed(operator, opened, inside)
         self.found[node.fingerprint] = Found(operator, self._survey.flops_of(module), 1, [node.module])
 
     def _again(self, fingerprint: str, path: str) -> bool:
@@ -226,8 +221,8 @@ class _Finder:
             operator = piece(traced, group)
             path = traced.nodes[group[0]].module
             if operator is not None and not self._again(operator.fingerprint, path):
-                if len(group) == 1:
-                    self._set_ranges(operator, traced.nodes[group[0]].name)
+                if self.signs is not None:
+                    self.signs.feed(operator, traced, [traced.nodes[position] for position in group])
                 flops = sum(costs[position].flops for position in group)
                 self.found[operator.fingerprint] = Found(operator, flops, 1, [path])
 

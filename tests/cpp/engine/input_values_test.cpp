@@ -34,13 +34,13 @@ TEST(InputValues, SignsComeInRuns) {
   const std::vector<double> list = values(-1, 1, 7, 1 << 18);
   int same = 0;
   for (std::size_t i = 1; i < list.size(); ++i) same += (list[i] < 0) == (list[i - 1] < 0) ? 1 : 0;
-  // An offset o in [0, kOffset) leaves a value negative with the chance (0.5 - o) / (1 - kOffset), all alike where that
-  // is beyond 0 or 1; two of one offset are alike with p² + (1 - p)².
+  // An offset o in [0, kUsualShared) leaves a value negative with the chance (0.5 - o) / (1 - kUsualShared), all alike
+  // where that is beyond 0 or 1; two of one offset are alike with p² + (1 - p)².
   double expected = 0;
   constexpr int kSteps = 10000;
   for (int i = 0; i < kSteps; ++i) {
-    const double offset = InputValues::kOffset * (i + 0.5) / kSteps;
-    const double p = std::clamp((0.5 - offset) / (1 - InputValues::kOffset), 0.0, 1.0);
+    const double offset = kUsualShared * (i + 0.5) / kSteps;
+    const double p = std::clamp((0.5 - offset) / (1 - kUsualShared), 0.0, 1.0);
     expected += (p * p + (1 - p) * (1 - p)) / kSteps;
   }
   EXPECT_GT(expected, 0.53);
