@@ -136,10 +136,16 @@ void Composer::drop_kernel(int index) {
 }
 
 const ContextRow* Composer::choose_context(const TraceNode& node, const OperatorRow& row, bool* mixed) const {
+  const ContextRow* const in_plain = find_context(row, "plain");
+  const std::vector<int> inputs = data_inputs(node);
   int packed = 0, plain = 0;
-  for (const int value : data_inputs(node)) {
-    if (!is_float_image(trace_.values[static_cast<std::size_t>(value)])) continue;
-    (values_[static_cast<std::size_t>(value)].layout == Layout::kNc4hw4 ? packed : plain) += 1;
+  for (std::size_t port = 0; port < inputs.size(); ++port) {
+    if (!is_float_image(trace_.values[static_cast<std::size_t>(inputs[port])])) continue;
+    const ValueState& state = values_[static_cast<std::size_t>(inputs[port])];
+    // A copy that begins with another copy's result takes that over, whatever its layout.
+    const bool copies = in_plain != nullptr && port < in_plain->inputs.size() &&
+                        in_plain->inputs[port].edge_kind == "raster" && state.pending_copy >= 0;
+    (state.layout == Layout::kNc4hw4 || (state.born_packed && !copies) ? packed : plain) += 1;
   }
   *mixed = packed > 0 && plain > 0;
   // The engine's own rule: the packed layout where more tensors have it, the model's own layout on a tie.
@@ -258,6 +264,22 @@ std::vector<int> Composer::group_kernels(int plan_node) const {
   return kernels;
 }
 
+void Composer::leave_copy(const TraceNode& node, const ContextRow& context, ValueState& state, int last_kernel) {
+  if (node.outputs.size() > 1) {
+    // Each part of a tensor is a copy of its own. One that several read stays: each would take it over.
+    const auto copy = row_of(state.writer);
+    if (state.uses == 1 && !whole_runs_ && copy != nullptr && copy->type == "Raster") state.pending_copy = state.writer;
+    return;
+  }
+  state.pending_copy = last_kernel;
+  const std::vector<int> inputs = data_inputs(node);
+  const auto bodies = std::count(context.roles.begin(), context.roles.end(), KernelRole::kBody);
+  state.copied_value = bodies == 1 && inputs.size() == 1 ? inputs.front() : -1;
+  const auto copy = row_of(last_kernel);
+  const bool is_plain = state.edge_kind == "raster" && state.layout == Layout::kNchw;
+  state.born_packed = is_plain && !whole_runs_ && copy != nullptr && joins_packed_channels(*copy);
+}
+
 void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel,
                      const Writers& writers) {
   for (std::size_t port = 0; port < node.outputs.size(); ++port) {
@@ -272,13 +294,8 @@ void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& con
     state.maker_kernels.clear();
     if (last_kernel >= 0) state.maker_kernels.push_back(last_kernel);
     state.convert_key = find_role(context, KernelRole::kOutputConvert, static_cast<int>(port));
-    const bool joined = desc.edge_kind == "joined_groups";
-    if ((desc.edge_kind == "raster" || joined) && node.outputs.size() == 1) {
-      state.pending_copy = last_kernel;
-      const std::vector<int> inputs = data_inputs(node);
-      const auto bodies = std::count(context.roles.begin(), context.roles.end(), KernelRole::kBody);
-      state.copied_value = bodies == 1 && inputs.size() == 1 ? inputs.front() : -1;
-    }
+    const bool joined = desc.edge_kind == "joined_groups", copied = desc.edge_kind == "raster";
+    if (copied || joined) leave_copy(node, context, state, last_kernel);
     if (!joined || whole_runs_) continue;
     // Groups of a transposed convolution: what joins them writes whatever layout is read.
     state.layout = Layout::kNc4hw4;

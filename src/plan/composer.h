@@ -18,6 +18,7 @@ struct ValueState {
   int maker = -1;                  ///< Plan node.
   std::vector<int> maker_kernels;  ///< Plan kernels that computed it; an activation may be folded into them.
   int pending_copy = -1;           ///< Plan kernel that a following copy would replace.
+  bool born_packed = false;        ///< That copy writes it in NCHW only because its operator ends there.
   int copied_value = -1;           ///< What that copy was given, where it is a node of its own.
   int uses = 0;                    ///< How many nodes read it; outputs of the model count as a use.
   bool converted = false;          ///< Its other layout exists already.
@@ -68,6 +69,8 @@ class Composer {
   std::string known_key(const std::vector<std::string>& texts, const std::string& otherwise) const;
   std::shared_ptr<const KernelRow> row_of(int kernel) const;  ///< Null where the table has none, and for -1.
   void leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel, const Writers& writers);
+  /// Of `leave`: what a copy wrote, which one that follows may replace.
+  void leave_copy(const TraceNode& node, const ContextRow& context, ValueState& state, int last_kernel);
   void doubt_packed(int plan_node);
   void convert_to_packed(int value, const OperatorRow& row, int port, int plan_node);
   void convert_to_plain(int value, int plan_node);

@@ -28,20 +28,67 @@ std::optional<std::vector<std::int64_t>> extents(std::string_view tensor) {
   return shape;
 }
 
-/// The number of elements that a copy of one box without gaps takes in its order: "regions=1 0:1x1x8@0/0x0x1>0/0x0x1".
+/// The texts of several tensors: "[1,8,4,4]c4 [1,4,4,4]".
+std::vector<std::string_view> tensors(std::string_view texts) {
+  std::vector<std::string_view> list;
+  while (!texts.empty()) {
+    const std::size_t end = std::min(texts.find(' '), texts.size());
+    list.push_back(texts.substr(0, end));
+    texts.remove_prefix(std::min(end + 1, texts.size()));
+  }
+  return list;
+}
+
+/// A copy of one box out of one tensor, in its order, as the engine has it where both are packed images: "1x1x32@64/…"
+/// of [1,8,2,2] is "8x2x2@64/4x2x1>0/4x2x1". Empty for anything else.
+std::string by_channels(std::string_view attributes, std::string_view output) {
+  constexpr std::string_view kStart = "regions=1 0:1x1x", kFlat = "/0x0x1>0/0x0x1";
+  const auto shape = extents(output);
+  if (!shape || shape->size() != 4 || (*shape)[0] != 1 || !attributes.starts_with(kStart) ||
+      !attributes.ends_with(kFlat))
+    return "";
+  attributes.remove_prefix(kStart.size());
+  attributes.remove_suffix(kFlat.size());
+  const std::int64_t channels = (*shape)[1], height = (*shape)[2], width = (*shape)[3];
+  const std::string count = std::to_string(channels * height * width) + "@";
+  if (!attributes.starts_with(count)) return "";
+  attributes.remove_prefix(count.size());
+  const std::string strides = "/" + std::to_string(height * width) + "x" + std::to_string(width) + "x1";
+  return "regions=1 0:" + std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width) + "@" +
+         std::string(attributes) + strides + ">0" + strides;
+}
+
+/// Takes "3x4x5" off the front of `text`; false where that is something else.
+bool take_three(std::string_view& text, std::array<std::int64_t, 3>& numbers) {
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0 && !text.starts_with('x')) return false;
+    if (i > 0) text.remove_prefix(1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), numbers[i]);
+    if (error != std::errc{}) return false;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  }
+  return true;
+}
+
+/// The number of elements that a copy of one box without gaps takes in its order: "regions=1 0:1x1x8@0/0x0x1>0/0x0x1",
+/// "regions=1 0:1x2x4@0/0x4x1>0/0x4x1".
 std::int64_t elements_in_order(std::string_view attributes) {
-  constexpr std::string_view kStart = "regions=1 0:1x1x", kUnit = "x1";
+  constexpr std::string_view kStart = "regions=1 0:", kFrom = "@0/", kTo = ">0/";
+  std::array<std::int64_t, 3> size{}, from{}, to{};
   if (!attributes.starts_with(kStart)) return -1;
   attributes.remove_prefix(kStart.size());
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(attributes.data(), attributes.data() + attributes.size(), count);
-  if (error != std::errc{}) return -1;
-  attributes.remove_prefix(static_cast<std::size_t>(end - attributes.data()));
-  const std::size_t split = attributes.find('>');
-  if (!attributes.starts_with("@0/") || split == attributes.npos) return -1;
-  const std::string_view from = attributes.substr(0, split), to = attributes.substr(split);
-  const std::string_view unit = count > 1 ? kUnit : "x0";
-  return to.starts_with(">0/") && from.ends_with(unit) && to.ends_with(unit) ? count : -1;
+  if (!take_three(attributes, size) || !attributes.starts_with(kFrom)) return -1;
+  attributes.remove_prefix(kFrom.size());
+  if (!take_three(attributes, from) || !attributes.starts_with(kTo)) return -1;
+  attributes.remove_prefix(kTo.size());
+  if (!take_three(attributes, to) || !attributes.empty()) return -1;
+  std::int64_t count = 1;
+  for (std::size_t i = size.size(); i-- > 0;) {
+    if (size[i] < 1) return -1;
+    if (size[i] > 1 && (from[i] != count || to[i] != count)) return -1;
+    count *= size[i];
+  }
+  return count;
 }
 
 }  // namespace
@@ -79,15 +126,37 @@ bool drops_trailing_ones(const KernelRow& row) {
   return *from == *to;
 }
 
+bool joins_packed_channels(const KernelRow& row) {
+  if (row.type != "Raster") return false;
+  const auto [inputs, output] = tensors_of(row);
+  const auto to = extents(output);
+  if (!to || to->size() != 4) return false;
+  std::int64_t channels = 0;
+  const std::vector<std::string_view> sources = tensors(inputs);
+  for (const std::string_view source : sources) {
+    const auto from = extents(source);
+    if (!from || from->size() != 4 || !source.ends_with("c4")) return false;
+    for (const std::size_t axis : {0, 2, 3}) {
+      if ((*from)[axis] != (*to)[axis]) return false;
+    }
+    channels += (*from)[1];
+  }
+  return sources.size() > 1 && channels == (*to)[1];
+}
+
 std::vector<std::string> merged_copies(const KernelRow& first, const KernelRow& second) {
   std::vector<std::string> texts;
   const std::string inputs(tensors_of(first).inputs), outputs(tensors_of(second).outputs);
   if (first.type != "Raster" || second.type != "Raster" || inputs.empty() || outputs.empty()) return texts;
-  const auto with = [&](const KernelRow& row) {
-    return row.type + "{" + row.attributes + "} " + inputs + std::string(kArrow) + outputs;
+  const auto with = [&](const std::string& attributes) {
+    return first.type + "{" + attributes + "} " + inputs + std::string(kArrow) + outputs;
   };
-  if (copies_whole(second)) texts.push_back(with(first));
-  if (copies_whole(first)) texts.push_back(with(second));
+  if (copies_whole(second)) {
+    texts.push_back(with(first.attributes));
+    const std::string sliced = by_channels(first.attributes, outputs);
+    if (!sliced.empty() && !copies_whole(first)) texts.push_back(with(sliced));
+  }
+  if (copies_whole(first)) texts.push_back(with(second.attributes));
   return texts;
 }
 

@@ -22,6 +22,10 @@ bool copies_whole(const KernelRow& row);
 /// that what it writes inside a network may be packed, whatever it writes at a model's end.
 bool drops_trailing_ones(const KernelRow& row);
 
+/// A concatenation of packed images along the channels. The engine takes its result for packed, whatever it writes at a
+/// model's end (not so that of a slice).
+bool joins_packed_channels(const KernelRow& row);
+
 /// What one copy may be called that stands for `first` and `second` after it; empty where neither copies a whole
 /// tensor.
 std::vector<std::string> merged_copies(const KernelRow& first, const KernelRow& second);

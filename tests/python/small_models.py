@@ -69,6 +69,36 @@ def perceptron() -> nn.Module:
     return nn.Sequential(nn.Linear(16, 32), nn.LayerNorm(32), nn.GELU(), nn.Linear(32, 4))
 
 
+class DenseLayer(nn.Module):
+    """Ends with a concatenation, which the next layer reads, and joins to its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm, self.conv = nn.BatchNorm2d(channels), nn.Conv2d(channels, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, self.conv(torch.relu(self.norm(x)))], 1)
+
+
+def dense() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), *(DenseLayer(channels) for channels in (16, 24, 32)),
+                         nn.BatchNorm2d(40), nn.ReLU())  # fmt: skip
+
+
+class Split(nn.Module):
+    """Halves of the channels go different ways, as in cross-stage networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inlet, self.outlet = nn.Conv2d(4, 16, 3, padding=1), nn.Conv2d(24, 8, 1)
+        self.ways = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = self.inlet(x).chunk(2, dim=1)
+        second = self.ways[0](second)
+        return self.outlet(torch.cat([self.ways[1](first), second, self.ways[2](second)], 1))
+
+
 @dataclass(frozen=True)
 class Kind:
     build: Callable[[], nn.Module]
@@ -148,6 +178,8 @@ KINDS = {
     "transposed convolution, skip": Kind(Skipping, [[1, 3, 16, 16]]),
     "branches": Kind(Branching, [[1, 4, 16, 16]]),
     "resized, elu": Kind(Resized, [[1, 8, 16, 16]]),
+    "dense": Kind(dense, [[1, 3, 16, 16]]),
+    "split channels": Kind(Split, [[1, 4, 16, 16]]),
     "conv1d, elu": Kind(temporal, [[1, 8, 40]]),
 }
 

@@ -127,7 +127,7 @@ def test_the_manifest_says_what_there_is(generated):
     assert [model["context"] for model in first["models"]] == ["plain", "packed"]
     assert [model["context"] for model in entries[-1]["models"]] == ["plain"]
     text = next(entry for entry in entries if entry["class"] == "blocks.Text")
-    assert text["inputs"] == [{"shape": [1, 6], "dtype": "int64", "low": 0.0, "high": 11.0}]
+    assert text["inputs"] == [{"shape": [1, 6], "dtype": "int64", "low": 0.0, "high": 11.0, "shared": 0.35}]
     assert all(manifest.has_files(name) for name in manifest.entries)
     conv = nn.Conv2d(4, 4, (3, 3))
     assert fingerprint(conv, [1, 4, 8, 8]) in manifest.entries

@@ -37,6 +37,8 @@ const std::string kJoin = "regions=2 0:1x4x16@0/0x16x1>0/0x16x1 1:1x4x16@0/0x16x
 TEST(Merge, AWholeCopyTakesEveryElementInItsOrder) {
   EXPECT_TRUE(copies_whole(row("Raster", in_order(128), "[1,8,4,4]c4 -> [1,128]")));
   EXPECT_TRUE(copies_whole(row("Raster", "regions=1 0:1x1x1@0/0x0x0>0/0x0x0", "[] -> [1,1]")));
+  EXPECT_TRUE(copies_whole(row("Raster", "regions=1 0:1x8x16@0/0x16x1>0/0x16x1", "[8,1,1,16] -> [1,8,16]")));
+  EXPECT_FALSE(copies_whole(row("Raster", "regions=1 0:1x8x8@0/0x16x1>0/0x8x1", "[8,1,1,8] -> [1,8,8]"))) << "gaps";
   EXPECT_FALSE(copies_whole(row("Raster", in_order(64), "[1,8,4,4] -> [1,64]"))) << "half of it";
   EXPECT_FALSE(copies_whole(row("Raster", in_order(64), "[1,64] -> [1,128]"))) << "into half of it";
   EXPECT_FALSE(copies_whole(row("Raster", "regions=1 0:1x8x16@0/0x1x8>0/0x16x1", "[1,16,8] -> [1,8,16]")));
@@ -71,6 +73,30 @@ TEST(Merge, TwoCopiesBecomeOneWhereEitherIsWhole) {
   EXPECT_THAT(merged_copies(pack, join), ElementsAre("Raster{" + kJoin + "} [1,8,4,4] -> [1,8,4,4]"));
   EXPECT_THAT(merged_copies(join, join), IsEmpty());
   EXPECT_THAT(merged_copies(row("Pooling", "", "[1] -> [1]"), pack), IsEmpty());
+}
+
+TEST(Merge, ASliceOfChannelsForAPackedReaderIsToldByItsChannels) {
+  const KernelRow half = row("Raster", "regions=1 0:1x1x64@64/0x0x1>0/0x0x1", "[1,8,4,4]c4 -> [1,4,4,4]");
+  const KernelRow pack = row("Raster", in_order(64), "[1,4,4,4] -> [1,4,4,4]c4");
+  EXPECT_THAT(merged_copies(half, pack),
+              ElementsAre("Raster{regions=1 0:1x1x64@64/0x0x1>0/0x0x1} [1,8,4,4]c4 -> [1,4,4,4]c4",
+                          "Raster{regions=1 0:4x4x4@64/16x4x1>0/16x4x1} [1,8,4,4]c4 -> [1,4,4,4]c4"));
+  const KernelRow rows = row("Raster", "regions=1 0:1x1x64@64/0x0x1>0/0x0x1", "[2,64] -> [64]");
+  EXPECT_THAT(merged_copies(rows, row("Raster", in_order(64), "[64] -> [1,64]")).size(), 1u) << "no image";
+}
+
+TEST(Merge, ConcatenationsOfPackedChannels) {
+  const auto joins = [](const std::string& shapes) {
+    return joins_packed_channels(row("Raster", "regions=2", shapes));
+  };
+  EXPECT_TRUE(joins("[1,4,4,4]c4 [1,4,4,4]c4 -> [1,8,4,4]"));
+  for (const char* other : {"[1,4,4,4]c4 [1,4,4,4] -> [1,8,4,4]",    // One of them is not packed.
+                            "[1,8,4,4]c4 -> [1,4,4,4]",              // A slice.
+                            "[1,8,4,4]c4 -> [1,8,4,4]",              // A conversion.
+                            "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,4,8,4]",  // Along the rows.
+                            "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,128]", ""})
+    EXPECT_FALSE(joins(other)) << other;
+  EXPECT_FALSE(joins_packed_channels(row("Eltwise", "", "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,8,4,4]c4")));
 }
 
 TEST(Merge, ActivationsOfTheirOwnMove) {
@@ -140,6 +166,51 @@ TEST(ComposeMerged, AConcatenationForAPackedReaderIsOneCopy) {
   house.add_pieces();
   EXPECT_THAT(keys(compose(model.trace, house.table)),
               ElementsAre(house.in, house.conv, house.conv, house.join_packed, house.conv));
+}
+
+TEST(ComposeMerged, WhatIsJoinedOfPackedTensorsIsPacked) {
+  // As in a dense network: each layer ends with a concatenation, and the next one reads it.
+  House house;
+  house.add_pieces();
+  const std::string wide = "[1,8,4,4]", packed = "[1,8,4,4]c4";
+  const std::string plain_conv = house.table.add_kernel("Scale", "", packed + " -> " + packed, 5, 5);
+  const std::string packed_conv = house.table.add_kernel("Scale", "of=packed", packed + " -> " + packed, 5, 5);
+  const std::string pack = house.table.add_kernel("Raster", in_order(128), wide + " -> " + packed, 2, 2);
+  const auto port = FakeTable::port(kC4, "batch_norm");
+  house.table.add_operator("layer", {FakeTable::context("plain", {{pack, kInputConvert, 0}, {plain_conv}}, port, port),
+                                     FakeTable::context("packed", {{pack, kStub, 0}, {packed_conv}}, port, port)});
+  ClosedModel model;
+  const int x = model.input({1, 4, 4, 4});
+  const int both = model.call("cat", {model.call("conv", {x}, {1, 4, 4, 4}), model.call("conv", {x}, {1, 4, 4, 4})});
+  model.call("layer", {both});
+  const auto found = keys(compose(model.trace, house.table));
+  EXPECT_THAT(found, testing::Contains(packed_conv));
+  EXPECT_THAT(found, testing::Contains(house.join_packed));
+  EXPECT_THAT(found, testing::Not(testing::Contains(house.join)));
+}
+
+TEST(ComposeMerged, PartsOfAPackedTensorGoStraightToPackedReaders) {
+  House house;
+  const std::string first = house.table.add_kernel("Raster", in_order(64), "[1,8,4,4]c4 -> [1,4,4,4]", 3, 3);
+  const std::string second =
+      house.table.add_kernel("Raster", "regions=1 0:1x1x64@64/0x0x1>0/0x0x1", "[1,8,4,4]c4 -> [1,4,4,4]", 3, 3);
+  ContextRow chunk = FakeTable::context("packed", {{house.pack, kStub, 0}, {first}, {second}},
+                                        FakeTable::port(kC4, "raster"), FakeTable::port(kNchw, "raster"));
+  chunk.outputs.push_back(FakeTable::port(kNchw, "raster"));
+  chunk.tensors = {"0>3", "3>1", "3>2"};
+  house.table.add_operator("chunk", {chunk});
+  const auto port = FakeTable::port(kC4, "batch_norm");
+  const std::string wide = house.table.add_kernel("Scale", "", "[1,8,4,4]c4 -> [1,8,4,4]c4", 5, 5);
+  house.table.add_operator("wide", {FakeTable::context("plain", {{house.pack, kInputConvert, 0}, {wide}}, port, port)});
+  ClosedModel model;
+  const int x = model.call("wide", {model.input({1, 8, 4, 4})}, {1, 8, 4, 4});
+  const std::vector<int> parts = model.call_several("chunk", {x}, {{1, 4, 4, 4}, {1, 4, 4, 4}});
+  for (const int part : parts) model.call("conv", {part}, {1, 4, 4, 4});
+  const std::string straight =
+      house.table.add_kernel("Raster", "regions=1 0:4x4x4@64/16x4x1>0/16x4x1", "[1,8,4,4]c4 -> [1,4,4,4]c4", 1, 1);
+  const auto found = keys(compose(model.trace, house.table));
+  EXPECT_THAT(found, testing::Contains(straight));
+  EXPECT_THAT(found, testing::Not(testing::Contains(second)));
 }
 
 TEST(ComposeMerged, AnActivationBehindALinearLayerIsFoldedIntoIt) {

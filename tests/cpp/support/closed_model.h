@@ -25,16 +25,20 @@ struct ClosedModel {
     return id;
   }
   int call(const std::string& fingerprint, std::vector<int> inputs, std::vector<std::int64_t> shape = {1, 8, 4, 4}) {
+    return call_several(fingerprint, std::move(inputs), {std::move(shape)}).front();
+  }
+  /// An operator of several outputs, given by their shapes.
+  std::vector<int> call_several(const std::string& fingerprint, std::vector<int> inputs,
+                                const std::vector<std::vector<std::int64_t>>& shapes) {
     TraceNode node;
     node.kind = TraceNodeKind::kOperator;
     node.name = fingerprint;
     node.module = fingerprint + std::to_string(trace.nodes.size());
     node.fingerprint = fingerprint;
     node.inputs = std::move(inputs);
-    const int id = value(std::move(shape));
-    node.outputs = {id};
+    for (const std::vector<std::int64_t>& shape : shapes) node.outputs.push_back(value(shape));
     trace.nodes.push_back(node);
-    return id;
+    return trace.nodes.back().outputs;
   }
 };
 
