@@ -277,7 +277,9 @@ void Composer::leave_copy(const TraceNode& node, const ContextRow& context, Valu
   state.copied_value = bodies == 1 && inputs.size() == 1 ? inputs.front() : -1;
   const auto copy = row_of(last_kernel);
   const bool is_plain = state.edge_kind == "raster" && state.layout == Layout::kNchw;
-  state.born_packed = is_plain && !whole_runs_ && copy != nullptr && joins_packed_channels(*copy);
+  state.born_packed =
+      is_plain && !whole_runs_ && copy != nullptr &&
+      joins_packed_channels(memory::KernelText::parse(copy->type, copy->attributes, copy->text, copy->weight_bytes));
 }
 
 void Composer::leave(const TraceNode& node, int plan_node, const ContextRow& context, int last_kernel,

@@ -10,6 +10,7 @@
 #include "plan/flow_numbers.h"
 #include "plan/memory_flow.h"
 #include "plan/memory_pool.h"
+#include "plan/merge.h"
 
 namespace mmt {
 namespace {
@@ -35,7 +36,7 @@ const ContextRow* context_of(const PlanNode& node, const OperatorRow* row) {
 class ModelFlow {
  public:
   ModelFlow(const Trace& trace, const ModelPlan& plan, LatencyTable& table)
-      : trace_(trace), plan_(plan), table_(table), values_(trace.values.size()) {
+      : trace_(trace), plan_(plan), table_(table), values_(trace.values.size()), uses_(trace.values.size(), 0) {
     if (trace.nodes.size() != plan.nodes.size())
       throw Error(ErrorCode::kInvalidArgument, "memory: the plan was not composed from this trace");
     kernels_.resize(plan.nodes.size());
@@ -43,6 +44,12 @@ class ModelFlow {
       if (kernel.node >= 0) kernels_[static_cast<std::size_t>(kernel.node)].push_back(&kernel);
     }
     for (const PlanNode& node : plan.nodes) rows_.push_back(table.find_operator(node.fingerprint));
+    for (const TraceNode& node : trace.nodes) {
+      for (const int value : data_inputs(node)) ++uses_[static_cast<std::size_t>(value)];
+    }
+    for (const int value : trace.outputs) {
+      if (value >= 0) ++uses_[static_cast<std::size_t>(value)];
+    }
   }
 
   MemoryEstimate estimate() {
@@ -84,6 +91,7 @@ class ModelFlow {
  private:
   struct Value {
     int plain = -1, packed = -1;  ///< Its tensors by layout, -1: not made.
+    bool ends_operator = false;   ///< A copy wrote `plain` so only because its operator ended there.
   };
 
   std::vector<const ContextRow*> contexts() const {
@@ -103,12 +111,36 @@ class ModelFlow {
   int in_layout(int value, bool packed) {
     Value& v = values_[static_cast<std::size_t>(value)];
     if (v.plain < 0 && v.packed < 0) v.plain = flow_.add_tensor(shape_of(value, false), Origin::kInput);
+    if (packed && v.packed < 0 && v.ends_operator) {
+      write_packed(v.plain);
+      v = {-1, v.plain, false};
+    }
     int& wanted = packed ? v.packed : v.plain;
     if (wanted < 0) {
       const bool image = trace_.values[static_cast<std::size_t>(value)].shape.size() == 4;
       wanted = image ? flow_.add_copy(packed ? v.plain : v.packed, packed) : std::max(v.plain, v.packed);
     }
     return wanted;
+  }
+
+  /// The step that wrote a tensor; nullptr for inputs.
+  memory::Step* writer_of(int tensor) {
+    for (auto step = flow_.steps.rbegin(); step != flow_.steps.rend(); ++step) {
+      if (std::find(step->writes.begin(), step->writes.end(), tensor) != step->writes.end()) return &*step;
+    }
+    return nullptr;
+  }
+
+  /// Whether a packed reader would have the copy that wrote a tensor write it packed.
+  bool is_taken_over(int tensor, int value) {
+    const memory::Step* const step = writer_of(tensor);
+    if (step == nullptr || step->kernel.type != "Raster" || step->writes.size() != 1) return false;
+    return uses_[static_cast<std::size_t>(value)] == 1 || joins_packed_channels(step->kernel);
+  }
+
+  void write_packed(int tensor) {
+    flow_.tensors[static_cast<std::size_t>(tensor)].shape.packed = true;
+    writer_of(tensor)->kernel.outputs.front().packed = true;
   }
 
   std::vector<int> data_inputs(const TraceNode& node) const {
@@ -197,6 +229,7 @@ class ModelFlow {
       }
       if (tensor < 0) return false;
       (flow_.tensors[static_cast<std::size_t>(tensor)].shape.packed ? value.packed : value.plain) = tensor;
+      value.ends_operator = value.plain >= 0 && is_taken_over(value.plain, node.outputs[port]);
     }
     return true;
   }
@@ -239,6 +272,7 @@ class ModelFlow {
   const ModelPlan& plan_;
   LatencyTable& table_;
   std::vector<Value> values_;
+  std::vector<int> uses_;  ///< Of each value: nodes that read it, and outputs of the model.
   std::vector<std::vector<const PlanKernel*>> kernels_;
   std::vector<std::shared_ptr<const OperatorRow>> rows_;
   std::vector<const ContextRow*> used_;

@@ -28,17 +28,6 @@ std::optional<std::vector<std::int64_t>> extents(std::string_view tensor) {
   return shape;
 }
 
-/// The texts of several tensors: "[1,8,4,4]c4 [1,4,4,4]".
-std::vector<std::string_view> tensors(std::string_view texts) {
-  std::vector<std::string_view> list;
-  while (!texts.empty()) {
-    const std::size_t end = std::min(texts.find(' '), texts.size());
-    list.push_back(texts.substr(0, end));
-    texts.remove_prefix(std::min(end + 1, texts.size()));
-  }
-  return list;
-}
-
 /// A copy of one box out of one tensor, in its order, as the engine has it where both are packed images: "1x1x32@64/…"
 /// of [1,8,2,2] is "8x2x2@64/4x2x1>0/4x2x1". Empty for anything else.
 std::string by_channels(std::string_view attributes, std::string_view output) {
@@ -126,22 +115,20 @@ bool drops_trailing_ones(const KernelRow& row) {
   return *from == *to;
 }
 
-bool joins_packed_channels(const KernelRow& row) {
-  if (row.type != "Raster") return false;
-  const auto [inputs, output] = tensors_of(row);
-  const auto to = extents(output);
-  if (!to || to->size() != 4) return false;
+bool joins_packed_channels(const memory::KernelText& kernel) {
+  constexpr std::size_t kImage = 4, kChannels = 1;
+  if (kernel.type != "Raster" || kernel.inputs.size() < 2 || kernel.outputs.size() != 1) return false;
+  const std::vector<std::int64_t>& to = kernel.outputs.front().extents;
+  if (to.size() != kImage) return false;
   std::int64_t channels = 0;
-  const std::vector<std::string_view> sources = tensors(inputs);
-  for (const std::string_view source : sources) {
-    const auto from = extents(source);
-    if (!from || from->size() != 4 || !source.ends_with("c4")) return false;
-    for (const std::size_t axis : {0, 2, 3}) {
-      if ((*from)[axis] != (*to)[axis]) return false;
+  for (const memory::Shape& input : kernel.inputs) {
+    if (!input.packed || input.extents.size() != kImage) return false;
+    for (std::size_t axis = 0; axis < kImage; ++axis) {
+      if (axis != kChannels && input.extents[axis] != to[axis]) return false;
     }
-    channels += (*from)[1];
+    channels += input.extents[kChannels];
   }
-  return sources.size() > 1 && channels == (*to)[1];
+  return channels == to[kChannels];
 }
 
 std::vector<std::string> merged_copies(const KernelRow& first, const KernelRow& second) {

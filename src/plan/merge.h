@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mmt/kernel_memory.h"
 #include "mmt/table.h"
 
 namespace mmt {
@@ -24,7 +25,7 @@ bool drops_trailing_ones(const KernelRow& row);
 
 /// A concatenation of packed images along the channels. The engine takes its result for packed, whatever it writes at a
 /// model's end (not so that of a slice).
-bool joins_packed_channels(const KernelRow& row);
+bool joins_packed_channels(const memory::KernelText& kernel);
 
 /// What one copy may be called that stands for `first` and `second` after it; empty where neither copies a whole
 /// tensor.

@@ -35,6 +35,7 @@ def test_scan_meter_predict(name: str, tmp_path: Path) -> None:
     assert composed.flops == exact.flops > 0
     assert abs(composed.size_mb - exact.size_mb) < 0.005
     assert composed.memory["known"]
+    assert composed.memory_mib == pytest.approx(exact.memory_mib, rel=0.1)
     ours, theirs = (Counter(kernel["type"] for kernel in p.kernels) for p in (composed, exact))
     different = (ours - theirs) + (theirs - ours)
     if composed.doubts:  # It says itself that kernels may differ; `exact="auto"` reads the schedule then.

@@ -86,8 +86,8 @@ TEST(Merge, ASliceOfChannelsForAPackedReaderIsToldByItsChannels) {
 }
 
 TEST(Merge, ConcatenationsOfPackedChannels) {
-  const auto joins = [](const std::string& shapes) {
-    return joins_packed_channels(row("Raster", "regions=2", shapes));
+  const auto joins = [](const std::string& shapes, const std::string& type = "Raster") {
+    return joins_packed_channels(memory::KernelText::parse(type, "regions=2", type + "{regions=2} " + shapes, 0));
   };
   EXPECT_TRUE(joins("[1,4,4,4]c4 [1,4,4,4]c4 -> [1,8,4,4]"));
   for (const char* other : {"[1,4,4,4]c4 [1,4,4,4] -> [1,8,4,4]",    // One of them is not packed.
@@ -96,7 +96,7 @@ TEST(Merge, ConcatenationsOfPackedChannels) {
                             "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,4,8,4]",  // Along the rows.
                             "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,128]", ""})
     EXPECT_FALSE(joins(other)) << other;
-  EXPECT_FALSE(joins_packed_channels(row("Eltwise", "", "[1,4,4,4]c4 [1,4,4,4]c4 -> [1,8,4,4]c4")));
+  EXPECT_FALSE(joins("[1,4,4,4]c4 [1,4,4,4]c4 -> [1,8,4,4]c4", "Eltwise"));
 }
 
 TEST(Merge, ActivationsOfTheirOwnMove) {
