@@ -9,8 +9,8 @@
 // common with the measured ones get the scale alone.
 #pragma once
 
+#include <map>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "mmt/plan.h"
@@ -21,7 +21,7 @@ namespace mmt {
 /// What a prediction is made of.
 struct PredictionParts {
   /// Of the latency, by kernel key; by operator in tables that hold whole runs only.
-  std::unordered_map<std::string, double> shares;
+  std::map<std::string, double> shares;
   double cold = 0;  ///< What the latency grows by when λ grows by 1, as a share of it.
 };
 

@@ -101,26 +101,6 @@ TEST(Truth, WhatIsUncertainInSingleVisitsIsNoDrift) {
   EXPECT_LT(floor, 0.06);
 }
 
-TEST(Truth, CompanionsAreOpenedThreeTimesAndModelsOnce) {
-  // Where a session's data happens to lie counts for as long as it lives.
-  Models models;
-  for (int i = 0; i < 2; ++i) models.add(1000);
-  std::vector<MeterItem> companions;
-  for (const char* path : {"first.mnn", "second.mnn", "third.mnn"}) {
-    models.engine.program(path, fake_model({{path, "Convolution", 12, 10}}));
-    MeterItem item;
-    item.fingerprint = item.label = item.path = path;
-    companions.push_back(item);
-  }
-  models.options.rounds = 7;
-  const TruthReport report = measure_truth(models.engine, models.items, companions, models.options, models.clock);
-  EXPECT_EQ(models.engine.opens, 2 + 3 * 3);
-  EXPECT_EQ(models.engine.live_sessions, 0);
-  EXPECT_FALSE(models.engine.last_options["first.mnn"].independent) << "fed as when the table was made";
-  EXPECT_TRUE(models.engine.last_options[models.items[0].path].independent);
-  ASSERT_FALSE(report.kernels.empty());
-}
-
 TEST(Truth, AModelThatFailsIsNamedAndTheOthersGoOn) {
   Models models;
   models.add(1000);
