@@ -6,6 +6,7 @@
 #include "mmt/hash.h"
 #include "plan/flow_numbers.h"
 #include "plan/merge.h"
+#include "plan/reads.h"
 
 namespace mmt {
 namespace {
@@ -30,21 +31,8 @@ const ContextRow* find_context(const OperatorRow& row, const std::string& name) 
 
 Composer::Composer(const Trace& trace, LatencyTable& table)
     : trace_(trace), table_(table), whole_runs_(!table.config().run.facts.per_kernel), values_(trace.values.size()) {
-  for (const TraceNode& node : trace.nodes) {
-    for (const int value : data_inputs(node)) ++values_[static_cast<std::size_t>(value)].uses;
-  }
-  for (const int value : trace.outputs) {
-    if (value >= 0) ++values_[static_cast<std::size_t>(value)].uses;
-  }
-}
-
-std::vector<int> Composer::data_inputs(const TraceNode& node) const {
-  std::vector<int> inputs;
-  for (const int value : node.inputs) {
-    if (value < 0 || trace_.is_constant(value)) continue;
-    if (std::find(inputs.begin(), inputs.end(), value) == inputs.end()) inputs.push_back(value);
-  }
-  return inputs;
+  const std::vector<int> uses = count_uses(trace);
+  for (std::size_t i = 0; i < uses.size(); ++i) values_[i].uses = uses[i];
 }
 
 ModelPlan Composer::run() {
@@ -86,7 +74,7 @@ void Composer::add_node(int index) {
   entry.arguments_json = node.arguments_json;
   entry.fingerprint =
       node.kind == TraceNodeKind::kOperator ? node.fingerprint : glue_identity(trace_, index).fingerprint;
-  for (const int value : data_inputs(node))
+  for (const int value : data_inputs(trace_, node))
     entry.input_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
   for (const int value : node.outputs)
     entry.output_shapes.push_back(trace_.values[static_cast<std::size_t>(value)].shape);
@@ -137,7 +125,7 @@ void Composer::drop_kernel(int index) {
 
 const ContextRow* Composer::choose_context(const TraceNode& node, const OperatorRow& row, bool* mixed) const {
   const ContextRow* const in_plain = find_context(row, "plain");
-  const std::vector<int> inputs = data_inputs(node);
+  const std::vector<int> inputs = data_inputs(trace_, node);
   int packed = 0, plain = 0;
   for (std::size_t port = 0; port < inputs.size(); ++port) {
     if (!is_float_image(trace_.values[static_cast<std::size_t>(inputs[port])])) continue;
@@ -211,7 +199,7 @@ std::string Composer::merged_key(const ContextRow& context, std::size_t index, c
 
 Composer::Arrivals Composer::arrive(const TraceNode& node, int plan_node, const OperatorRow& row,
                                     const ContextRow& context) {
-  const std::vector<int> inputs = data_inputs(node);
+  const std::vector<int> inputs = data_inputs(trace_, node);
   Arrivals arrivals;
   for (std::size_t port = 0; port < inputs.size(); ++port) {
     const int value = inputs[port];
@@ -268,11 +256,12 @@ void Composer::leave_copy(const TraceNode& node, const ContextRow& context, Valu
   if (node.outputs.size() > 1) {
     // Each part of a tensor is a copy of its own. One that several read stays: each would take it over.
     const auto copy = row_of(state.writer);
-    if (state.uses == 1 && !whole_runs_ && copy != nullptr && copy->type == "Raster") state.pending_copy = state.writer;
+    const bool is_copy = state.edge_kind == "raster" && copy != nullptr && copy->type == "Raster";
+    if (is_copy && state.uses == 1 && !whole_runs_) state.pending_copy = state.writer;
     return;
   }
   state.pending_copy = last_kernel;
-  const std::vector<int> inputs = data_inputs(node);
+  const std::vector<int> inputs = data_inputs(trace_, node);
   const auto bodies = std::count(context.roles.begin(), context.roles.end(), KernelRole::kBody);
   state.copied_value = bodies == 1 && inputs.size() == 1 ? inputs.front() : -1;
   const auto copy = row_of(last_kernel);
@@ -353,7 +342,7 @@ void Composer::add_unknown(const TraceNode& node, int plan_node, double mflops) 
     state.maker = plan_node;
     state.writer = state.converter = number;
     // Unknown glue keeps the layout that it is given; what is told by its name alone (a convolution) packs.
-    const std::vector<int> inputs = data_inputs(node);
+    const std::vector<int> inputs = data_inputs(trace_, node);
     const bool packs = node.name.starts_with("conv") || node.name.find("pool") != std::string::npos;
     if (packs || (!inputs.empty() && values_[static_cast<std::size_t>(inputs.front())].layout == Layout::kNc4hw4)) {
       state.layout = trace_.values[static_cast<std::size_t>(value)].shape.size() == 4 ? Layout::kNc4hw4 : Layout::kNchw;

@@ -82,7 +82,6 @@ class Composer {
   std::vector<int> group_kernels(int plan_node) const;
   void drop_kernel(int index);
   void fold_activation(int kernel, const std::string& attribute);
-  std::vector<int> data_inputs(const TraceNode& node) const;
 
   const Trace& trace_;
   LatencyTable& table_;

@@ -6,6 +6,7 @@
 #include "mmt/hash.h"
 #include "plan/composer.h"
 #include "plan/merge.h"
+#include "plan/reads.h"
 
 namespace mmt {
 namespace {
@@ -104,7 +105,7 @@ std::optional<FoldTarget> Composer::fold_target(const ValueState& source) const 
 
 bool Composer::try_move(const TraceNode& node, int plan_node, const OperatorRow& row) {
   const ContextRow* plain = find_context(row, "plain");
-  const std::vector<int> inputs = data_inputs(node);
+  const std::vector<int> inputs = data_inputs(trace_, node);
   if (whole_runs_ || plain == nullptr || plain->kernel_keys.size() != 1 || inputs.size() != 1 ||
       node.outputs.size() != 1)
     return false;
@@ -141,7 +142,7 @@ bool Composer::try_fold(const TraceNode& node, int plan_node, const OperatorRow*
   const Fold fold = row != nullptr                          ? fold_of_operator(*row, table_)
                     : node.kind == TraceNodeKind::kFunction ? fold_of_function(node)
                                                             : Fold::kNone;
-  const std::vector<int> inputs = data_inputs(node);
+  const std::vector<int> inputs = data_inputs(trace_, node);
   if (fold == Fold::kNone || inputs.size() != 1 || node.outputs.size() != 1) return false;
   ValueState& source = values_[static_cast<std::size_t>(inputs.front())];
   // Scalings do not move before reshapes, activations do.

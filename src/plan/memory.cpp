@@ -11,6 +11,7 @@
 #include "plan/memory_flow.h"
 #include "plan/memory_pool.h"
 #include "plan/merge.h"
+#include "plan/reads.h"
 
 namespace mmt {
 namespace {
@@ -36,7 +37,7 @@ const ContextRow* context_of(const PlanNode& node, const OperatorRow* row) {
 class ModelFlow {
  public:
   ModelFlow(const Trace& trace, const ModelPlan& plan, LatencyTable& table)
-      : trace_(trace), plan_(plan), table_(table), values_(trace.values.size()), uses_(trace.values.size(), 0) {
+      : trace_(trace), plan_(plan), table_(table), values_(trace.values.size()), uses_(count_uses(trace)) {
     if (trace.nodes.size() != plan.nodes.size())
       throw Error(ErrorCode::kInvalidArgument, "memory: the plan was not composed from this trace");
     kernels_.resize(plan.nodes.size());
@@ -44,12 +45,6 @@ class ModelFlow {
       if (kernel.node >= 0) kernels_[static_cast<std::size_t>(kernel.node)].push_back(&kernel);
     }
     for (const PlanNode& node : plan.nodes) rows_.push_back(table.find_operator(node.fingerprint));
-    for (const TraceNode& node : trace.nodes) {
-      for (const int value : data_inputs(node)) ++uses_[static_cast<std::size_t>(value)];
-    }
-    for (const int value : trace.outputs) {
-      if (value >= 0) ++uses_[static_cast<std::size_t>(value)];
-    }
   }
 
   MemoryEstimate estimate() {
@@ -143,19 +138,10 @@ class ModelFlow {
     writer_of(tensor)->kernel.outputs.front().packed = true;
   }
 
-  std::vector<int> data_inputs(const TraceNode& node) const {
-    std::vector<int> inputs;
-    for (const int value : node.inputs) {
-      if (value < 0 || trace_.is_constant(value)) continue;
-      if (std::find(inputs.begin(), inputs.end(), value) == inputs.end()) inputs.push_back(value);
-    }
-    return inputs;
-  }
-
   bool add(std::size_t index) {
     const TraceNode& node = trace_.nodes[index];
     const PlanNode& entry = plan_.nodes[index];
-    const std::vector<int> inputs = data_inputs(node);
+    const std::vector<int> inputs = data_inputs(trace_, node);
     if (entry.found.starts_with("folded") && inputs.size() == 1 && node.outputs.size() == 1) {
       values_[static_cast<std::size_t>(node.outputs[0])] = values_[static_cast<std::size_t>(inputs[0])];
       return true;
@@ -272,7 +258,7 @@ class ModelFlow {
   const ModelPlan& plan_;
   LatencyTable& table_;
   std::vector<Value> values_;
-  std::vector<int> uses_;  ///< Of each value: nodes that read it, and outputs of the model.
+  std::vector<int> uses_;
   std::vector<std::vector<const PlanKernel*>> kernels_;
   std::vector<std::shared_ptr<const OperatorRow>> rows_;
   std::vector<const ContextRow*> used_;

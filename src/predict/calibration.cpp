@@ -36,6 +36,7 @@ double dot(const PredictionParts& a, const PredictionParts& b) {
 
 struct Fit {
   Eigen::LLT<MatrixXd> covariance;
+  VectorXd ones, weights;  ///< Inverse covariance · 1, and · (logs - scale).
   double scale = 0, scale_variance = 0;
   double log_likelihood = 0;  ///< Restricted: whatever the scale is.
 };
@@ -43,13 +44,13 @@ struct Fit {
 Fit fit_scale(const MatrixXd& covariance, const VectorXd& logs) {
   Fit fit;
   fit.covariance.compute(covariance);
-  const VectorXd ones = fit.covariance.solve(VectorXd::Ones(logs.size()));
-  fit.scale_variance = 1 / ones.sum();
-  fit.scale = ones.dot(logs) * fit.scale_variance;
+  fit.ones = fit.covariance.solve(VectorXd::Ones(logs.size()));
+  fit.scale_variance = 1 / fit.ones.sum();
+  fit.scale = fit.ones.dot(logs) * fit.scale_variance;
   const VectorXd off = logs.array() - fit.scale;
+  fit.weights = fit.covariance.solve(off);
   const VectorXd diagonal = fit.covariance.matrixLLT().diagonal();
-  fit.log_likelihood =
-      -diagonal.array().log().sum() + 0.5 * std::log(fit.scale_variance) - 0.5 * off.dot(fit.covariance.solve(off));
+  fit.log_likelihood = -diagonal.array().log().sum() + 0.5 * std::log(fit.scale_variance) - 0.5 * off.dot(fit.weights);
   return fit;
 }
 
@@ -148,9 +149,8 @@ void Calibration::solve() {
   const auto keep = [](std::vector<double>& to, const auto& from) {
     to.assign(from.data(), from.data() + from.size());
   };
-  const VectorXd off = logs.array() - scale_;
-  keep(weights_, VectorXd(fit.covariance.solve(off)));
-  keep(ones_, VectorXd(fit.covariance.solve(VectorXd::Ones(n))));
+  keep(weights_, fit.weights);
+  keep(ones_, fit.ones);
   keep(inverse_, MatrixXd(fit.covariance.solve(MatrixXd::Identity(n, n))));  // Symmetric: the order does not matter.
   // Two corrections for what few models cannot tell about the two numbers: what predictions of left-out models show,
   // and the ratio of Student's to the normal 97.5 % quantile (first term of its series).

@@ -15,6 +15,11 @@ double normal(std::mt19937_64& random, double deviation) {
   return std::normal_distribution<double>(0, deviation)(random);
 }
 
+struct Drawn {
+  std::vector<PredictionParts> models;
+  std::vector<double> ratios;
+};
+
 /// A search space of `kSlots` slots with `kChoices` rows each; every row is off by a share of its own.
 class Space {
  public:
@@ -25,9 +30,10 @@ class Space {
     for (int row = 0; row < kSlots * kChoices; ++row) errors_.push_back(normal(random_, row_error));
   }
 
-  void draw(int count, std::vector<PredictionParts>& models, std::vector<double>& ratios) {
+  Drawn draw(int count) {
+    Drawn drawn;
     for (int i = 0; i < count; ++i) {
-      PredictionParts& parts = models.emplace_back();
+      PredictionParts& parts = drawn.models.emplace_back();
       double off = 0;
       for (int slot = 0; slot < kSlots; ++slot) {
         const int row = slot * kChoices + static_cast<int>(random_() % kChoices);
@@ -37,8 +43,9 @@ class Space {
       }
       parts.cold = 0.1 + 0.4 * static_cast<double>(random_() % 100) / 100;
       off += cold_error_ * parts.cold;
-      ratios.push_back(scale_ * std::exp(off + normal(random_, noise_)));
+      drawn.ratios.push_back(scale_ * std::exp(off + normal(random_, noise_)));
     }
+    return drawn;
   }
 
  private:
@@ -56,9 +63,7 @@ double mean_error(const Calibration& calibration, const std::vector<PredictionPa
 }
 
 TEST(Calibration, WhatAllHaveInCommonIsTakenAsItIs) {
-  std::vector<PredictionParts> models;
-  std::vector<double> ratios;
-  Space(1, 0, 0, 2.5).draw(5, models, ratios);
+  const auto [models, ratios] = Space(1, 0, 0, 2.5).draw(5);
   const Calibration calibration = Calibration::fit(models, ratios);
   for (const PredictionParts& model : models) EXPECT_NEAR(calibration.factor(model).factor, 2.5, 1e-9);
   PredictionParts stranger;
@@ -71,11 +76,9 @@ TEST(Calibration, FewModelsTellTheErrorsOfRowsInPart) {
   double with = 0, without = 0, many = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Space space(seed, 0.03, 0.002, 1.2);
-    std::vector<PredictionParts> models, more, others;
-    std::vector<double> ratios, more_ratios, truth;
-    space.draw(8, models, ratios);
-    space.draw(100, more, more_ratios);
-    space.draw(50, others, truth);
+    const auto [models, ratios] = space.draw(8);
+    const auto [more, more_ratios] = space.draw(100);
+    const auto [others, truth] = space.draw(50);
     with += mean_error(Calibration::fit(models, ratios), others, truth);
     many += mean_error(Calibration::fit(more, more_ratios), others, truth);
     double scale = 0;
@@ -88,10 +91,8 @@ TEST(Calibration, FewModelsTellTheErrorsOfRowsInPart) {
 
 TEST(Calibration, ErrorsOfHowColdModelsRunAreLearned) {
   Space space(3, 0, 0.001, 1, 0.1);
-  std::vector<PredictionParts> models, others;
-  std::vector<double> ratios, truth;
-  space.draw(8, models, ratios);
-  space.draw(50, others, truth);
+  const auto [models, ratios] = space.draw(8);
+  const auto [others, truth] = space.draw(50);
   EXPECT_LT(mean_error(Calibration::fit(models, ratios), others, truth), 0.003);  // They are up to 0.05 apart.
 }
 
@@ -99,10 +100,8 @@ TEST(Calibration, IntervalsHoldNewMeasurements) {
   int inside = 0, all = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     Space space(seed, 0.02, 0.005);
-    std::vector<PredictionParts> models, others;
-    std::vector<double> ratios, truth;
-    space.draw(8, models, ratios);
-    space.draw(25, others, truth);
+    const auto [models, ratios] = space.draw(8);
+    const auto [others, truth] = space.draw(25);
     const Calibration calibration = Calibration::fit(models, ratios);
     for (std::size_t i = 0; i < others.size(); ++i, ++all) {
       const Calibration::Factor factor = calibration.factor(others[i]);
@@ -115,9 +114,7 @@ TEST(Calibration, IntervalsHoldNewMeasurements) {
 
 TEST(Calibration, LeaveOneOutEqualsLeavingOut) {
   Space space(5, 0.02, 0.004, 1.1, 0.05);
-  std::vector<PredictionParts> models;
-  std::vector<double> ratios;
-  space.draw(7, models, ratios);
+  const auto [models, ratios] = space.draw(7);
   const Calibration all = Calibration::fit(models, ratios);
   const std::vector<Calibration::Factor> others = all.leave_one_out();
   ASSERT_EQ(others.size(), models.size());
@@ -143,10 +140,8 @@ TEST(Calibration, OneModelAndConflictingOnes) {
 
 TEST(Calibration, ManyModelsTakeNoLongerToJudge) {
   Space space(7, 0.02, 0.004);
-  std::vector<PredictionParts> models, others;
-  std::vector<double> ratios, truth;
-  space.draw(450, models, ratios);
-  space.draw(50, others, truth);
+  const auto [models, ratios] = space.draw(450);
+  const auto [others, truth] = space.draw(50);
   const Calibration calibration = Calibration::fit(models, ratios);
   EXPECT_EQ(calibration.count(), 450);
   EXPECT_LT(mean_error(calibration, others, truth), 0.005);
@@ -172,9 +167,7 @@ TEST(Calibration, RefusesWhatMakesNoSense) {
 
 TEST(Calibration, JsonKeepsEveryFactorAndIsChecked) {
   Space space(9, 0.02, 0.004, 0.8, 0.05);
-  std::vector<PredictionParts> models;
-  std::vector<double> ratios;
-  space.draw(6, models, ratios);
+  const auto [models, ratios] = space.draw(6);
   const Calibration calibration = Calibration::fit(models, ratios);
   const std::string text = calibration.to_json();
   const Calibration again = Calibration::from_json(text);
