@@ -164,6 +164,13 @@ double MnnSession::find_activations() {
 }
 
 bool MnnSession::surround(const RunRequest& request, int run) {
+  // What is larger than these caches would push itself out of them.
+  const bool fits = activations_->bytes() <= static_cast<std::size_t>(request.displace_bytes);
+  // As after displacing: the memory of others fills these caches, but for activations.
+  if (run == 0 && fits && shared_.used.displaced(used_, request.displace_bytes)) {
+    activations_->write();
+    return true;
+  }
   if (run == 0) {
     // Once does not bring all of it into the last cache where much of it was far away.
     activations_->write();
@@ -171,9 +178,8 @@ bool MnnSession::surround(const RunRequest& request, int run) {
   }
   if (run != 0 && run <= request.settling_runs) return false;
   shared_.caches.displace(request.displace_bytes);
-  // In a network the kernels before used this memory as well: only weights are far. What is larger than these caches
-  // would push itself out of them.
-  if (activations_->bytes() <= static_cast<std::size_t>(request.displace_bytes)) activations_->write();
+  // In a network the kernels before used this memory as well: only weights are far.
+  if (fits) activations_->write();
   return true;
 }
 
@@ -203,6 +209,7 @@ RunSamples MnnSession::run(const RunRequest& request) {
                         : request.profile ? execute_profiled(samples.kernel_us.data() + i * kernels)
                                           : execute();
     must_look = false;
+    shared_.used.add(desc_.memory_mib, used_);
     samples.timed_us += samples.run_us[i];
     const int cpu_now = current_cpu();
     if (cpu_now != cpu && samples.migrations >= 0) ++samples.migrations;
@@ -241,6 +248,7 @@ ChainSamples MnnSession::run_chain(std::span<MnnSession* const> sessions, int ti
       samples.waited_us += static_cast<double>(now_ns() - begin) * 1e-3;
       samples.timed_us += session->execute_profiled(place);
       samples.waited_us += session->waited_us_;
+      session->shared_.used.add(session->desc_.memory_mib, session->used_);
       place += session->desc_.kernels.size();
     }
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/page_placement.h"
+#include "engine/used_memory.h"
 #include "engine_mnn/host_probe.h"
 #include "engine_mnn/model.h"
 #include "engine_mnn/random_pool.h"
@@ -28,6 +29,7 @@ struct Shared {
   StealMeter steal;
   NearCaches caches;
   PagePlacement placement;
+  UsedMemory used;
 };
 
 class MnnSession {
@@ -79,6 +81,7 @@ class MnnSession {
   MNN::TensorCallBackWithInfo stamp_;
   std::optional<ActivationMemory> activations_;  // Once a run needed them.
   Shared& shared_;
+  UsedMemory::Mark used_;
 };
 
 }  // namespace mmt::mnn
