@@ -215,7 +215,7 @@ class Engine {
   /// Of the process that runs the models.
   virtual ProcessMemory memory() { return {}; }
 
- private:
+ protected:
   /// At least one session and one time. Here: by Session::run().
   virtual ChainSamples do_run_chain(std::span<Session* const> sessions, int times);
 };

@@ -8,6 +8,7 @@
 #include "mmt/kernel.h"
 #include "mmt/meter.h"
 #include "mmt/meter_folder.h"
+#include "mmt/truth.h"
 
 namespace mmt::metering {
 
@@ -29,6 +30,9 @@ struct Hooks {
   double reference_us = 0;
 };
 
+/// With the defaults of `plan` and `utc_now`.
+Hooks complete(Hooks hooks);
+
 /// meter() of mmt/meter.h with its surroundings given.
 MeterResult meter_with(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& items,
                        const MeterOptions& options, Clock& clock, const ProfileSink& sink, const ProgressHook& progress,
@@ -41,5 +45,10 @@ FolderReport meter_folder_with(const Hooks& hooks, const std::string& folder, En
 FolderReport meter_models_with(const Hooks& hooks, const std::vector<ModelFile>& models,
                                const std::string& journal_folder, Engine& engine, const FolderOptions& options,
                                Clock& clock, const ProgressHook& progress, const StopHook& stop);
+
+/// measure_truth() of mmt/truth.h with its surroundings given: `plan` alone counts.
+TruthReport measure_truth_with(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& models,
+                               const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
+                               const ProgressHook& progress, const StopHook& stop);
 
 }  // namespace mmt::metering

@@ -7,19 +7,21 @@
 #include <span>
 
 #include "meter/cache_chains.h"
+#include "meter/hooks.h"
 #include "meter/settling.h"
 #include "mmt/error.h"
 #include "mmt/meter.h"
 #include "mmt/stats.h"
 
 namespace mmt {
+namespace metering {
 namespace {
 
 struct Subject {
   std::unique_ptr<Session> session;
   KernelPlan plan;
-  std::vector<std::vector<metering::Sample>> hot;   ///< By kernel.
-  std::vector<std::vector<metering::Sample>> cold;  ///< By kernel: its first run of each visit.
+  std::vector<std::vector<Sample>> hot;   ///< By kernel.
+  std::vector<std::vector<Sample>> cold;  ///< By kernel: its first run of each visit.
   double memory_mib = 0, resident_mib = 0;
   std::int64_t bytes_touched = 0;  ///< By a run, roughly.
   double run_us = 0;               ///< Of a run, roughly.
@@ -51,9 +53,11 @@ double chrono_s(std::chrono::nanoseconds duration) { return std::chrono::duratio
 
 class TruthRun {
  public:
-  TruthRun(Engine& engine, const std::vector<MeterItem>& models, const std::vector<MeterItem>& companions,
-           const TruthOptions& options, Clock& clock, const ProgressHook& progress, const StopHook& stop)
-      : engine_(engine),
+  TruthRun(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& models,
+           const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
+           const ProgressHook& progress, const StopHook& stop)
+      : hooks_(complete(hooks)),
+        engine_(engine),
         items_(joined(models, companions)),
         models_(models.size()),
         options_(options),
@@ -92,10 +96,10 @@ class TruthRun {
       subject.memory_mib = subject.session->desc().memory_mib;
       subject.bytes_touched = static_cast<std::int64_t>(subject.memory_mib * 1024 * 1024);
       if (options_.profile || index >= models_) {
-        subject.plan = plan_kernels(item.path, subject.session->desc(), std::string(kStubPrefix));
+        subject.plan = hooks_.plan(item.path, subject.session->desc());
         subject.hot.resize(subject.plan.kernels.size());
         subject.cold.resize(subject.plan.kernels.size());
-        subject.bytes_touched = metering::bytes_of_a_run(subject.plan, subject.memory_mib, engine_.facts().threads);
+        subject.bytes_touched = bytes_of_a_run(subject.plan, subject.memory_mib, engine_.facts().threads);
       }
     });
     truth.memory_mib = subjects_[index].memory_mib;
@@ -216,8 +220,8 @@ class TruthRun {
   /// Chains are to tell how cold these models are.
   void chain_like_models() {
     if (!has_chains()) return;
-    std::vector<metering::ChainCandidate> models;
-    for (const std::size_t index : metering::CacheChains::representatives(candidates(0, models_))) {
+    std::vector<ChainCandidate> models;
+    for (const std::size_t index : CacheChains::representatives(candidates(0, models_))) {
       guarded(index, [&] {
         subjects_[index].run_us = settled_us(index);
         models.push_back(candidates(index, index + 1).front());
@@ -228,8 +232,8 @@ class TruthRun {
 
   bool has_chains() const { return options_.cache_bytes > 0 && models_ < items_.size() && engine_.facts().per_kernel; }
 
-  std::vector<metering::ChainCandidate> candidates(std::size_t first, std::size_t end) const {
-    std::vector<metering::ChainCandidate> found;
+  std::vector<ChainCandidate> candidates(std::size_t first, std::size_t end) const {
+    std::vector<ChainCandidate> found;
     for (std::size_t i = first; i < end; ++i) {
       const Subject& subject = subjects_[i];
       found.push_back({subject.session != nullptr ? subject.bytes_touched : 0, subject.run_us});
@@ -256,7 +260,7 @@ class TruthRun {
         links.push_back(subject.session.get());
       }
       if (links.empty()) continue;
-      const auto samples = metering::try_chain(engine_, links, chains_.times(), [this] { reopen_others(); });
+      const auto samples = try_chain(engine_, links, chains_.times(), [this] { reopen_others(); });
       can_chain_ = samples.has_value();
       ++chains_of_round_;
       chain_time_of_round_ += clock_.now() - begin;
@@ -280,7 +284,7 @@ class TruthRun {
 
   /// Of runs back to back on fresh input, once they have settled.
   double settled_us(std::size_t index) {
-    const int settling = std::max(options_.warm_runs, metering::settling_runs(subjects_[index].run_us));
+    const int settling = std::max(options_.warm_runs, settling_runs(subjects_[index].run_us));
     const RunSamples samples = undisturbed(*subjects_[index].session, {settling + options_.runs, false});
     const std::span<const double> warm(samples.run_us.data() + settling, static_cast<std::size_t>(options_.runs));
     return median(warm);
@@ -320,8 +324,8 @@ class TruthRun {
       const Subject& subject = subjects_[i];
       for (std::size_t k = 0; k < subject.hot.size(); ++k) {
         auto& [cold, hot] = kernels[subject.plan.kernels[k].signature.key];
-        const std::vector<double> mine_cold = metering::on_scale(subject.cold[k], fit.column_factor);
-        const std::vector<double> mine_hot = metering::on_scale(subject.hot[k], fit.column_factor);
+        const std::vector<double> mine_cold = on_scale(subject.cold[k], fit.column_factor);
+        const std::vector<double> mine_hot = on_scale(subject.hot[k], fit.column_factor);
         cold.insert(cold.end(), mine_cold.begin(), mine_cold.end());
         hot.insert(hot.end(), mine_hot.begin(), mine_hot.end());
       }
@@ -359,7 +363,7 @@ class TruthRun {
     for (std::size_t k = 0; k < subject.hot.size(); ++k) {
       KernelProfile profile;
       profile.kernel = subject.plan.kernels[k];
-      profile.hot = summarize(metering::on_scale(subject.hot[k], fit.column_factor));
+      profile.hot = summarize(on_scale(subject.hot[k], fit.column_factor));
       truth.kernels.push_back(std::move(profile));
     }
   }
@@ -377,6 +381,7 @@ class TruthRun {
     progress_(state);
   }
 
+  const Hooks hooks_;
   Engine& engine_;
   const std::vector<MeterItem> items_;  ///< The models, then the companions.
   const std::size_t models_;
@@ -389,7 +394,7 @@ class TruthRun {
   std::vector<Cell> cells_;           ///< Of items and columns.
   std::vector<int> round_of_column_;  ///< A column of the drift fit is one turn or several of a round.
   std::mt19937_64 random_;
-  metering::CacheChains chains_;
+  CacheChains chains_;
   std::map<std::string, int> numbers_;  ///< Of kernels in chains.
   bool can_chain_ = true;
   std::size_t chains_of_round_ = 0;
@@ -400,13 +405,21 @@ class TruthRun {
 
 }  // namespace
 
-TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models,
-                          const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
-                          const ProgressHook& progress, const StopHook& stop) {
+TruthReport measure_truth_with(const Hooks& hooks, Engine& engine, const std::vector<MeterItem>& models,
+                               const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
+                               const ProgressHook& progress, const StopHook& stop) {
   if (options.rounds < 2 || options.runs < 1 || options.warm_runs < 0) {
     throw Error(ErrorCode::kInvalidArgument, "truth: at least 2 rounds of 1 run are needed to tell a noise floor");
   }
-  return TruthRun(engine, models, companions, options, clock, progress, stop).run();
+  return TruthRun(hooks, engine, models, companions, options, clock, progress, stop).run();
+}
+
+}  // namespace metering
+
+TruthReport measure_truth(Engine& engine, const std::vector<MeterItem>& models,
+                          const std::vector<MeterItem>& companions, const TruthOptions& options, Clock& clock,
+                          const ProgressHook& progress, const StopHook& stop) {
+  return metering::measure_truth_with({}, engine, models, companions, options, clock, progress, stop);
 }
 
 }  // namespace mmt

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "meter/bench_of_fakes.h"
 #include "mmt/error.h"
 #include "mmt/stats.h"
 #include "support/fake_engine.h"
@@ -123,6 +124,54 @@ TEST(Truth, TooFewRoundsToTellANoiseFloorAreRefused) {
   models.add(1000);
   models.options.rounds = 1;
   EXPECT_THROW(models.measure(), Error);
+}
+
+/// Models with operators that are measured in the same rounds. Each touches 1 MiB.
+struct Companions : Models {
+  std::vector<MeterItem> companions;
+
+  Companions(int count, double hot_us, double cold_us) {
+    for (int i = 0; i < count; ++i) {
+      const std::string path = "operator" + std::to_string(i) + ".mnn";
+      engine.program(path, fake_model({{"kernel" + std::to_string(i), "Convolution", hot_us, cold_us}}));
+      MeterItem item;
+      item.fingerprint = item.label = item.path = path;
+      companions.push_back(item);
+    }
+  }
+  TruthReport measure() {
+    metering::Hooks hooks;
+    hooks.plan = &plan_by_name;
+    return metering::measure_truth_with(hooks, engine, items, companions, options, clock, {}, {});
+  }
+};
+
+TEST(Truth, CompanionsAreOpenedThreeTimesAndModelsOnce) {
+  Companions models(3, 100, 150);
+  models.add(1000);
+  models.add(2000);
+  models.options.rounds = 12;
+  const TruthReport report = models.measure();
+  EXPECT_EQ(models.engine.opens, 2 + 3 * 3) << "where a session's data lies, is another time by chance";
+  EXPECT_EQ(models.engine.live_sessions, 0);
+  ASSERT_EQ(report.kernels.size(), 3u);
+  for (const FreshKernel& kernel : report.kernels) {
+    EXPECT_NEAR(kernel.hot.median_us, 100, 0.1) << kernel.key;
+    EXPECT_NEAR(kernel.cold.median_us, 150, 0.1) << kernel.key;
+    EXPECT_EQ(kernel.cold.count, 12) << kernel.key;
+  }
+}
+
+TEST(Truth, EveryRoundRunsAChainLikeEachModelButFewerWhereTheyTakeLong) {
+  constexpr int kRounds = 4, kPoints = 6;  // As many bytes as each of two models, in four kinds of times.
+  for (const auto& [operator_us, chains] : {std::pair{1e3, kPoints}, {400e3, 3}}) {
+    Companions models(20, operator_us, operator_us);
+    for (const double times : {8, 9}) models.add(times * operator_us).memory_mib = 8;
+    models.options.rounds = kRounds;
+    models.options.cache_bytes = 32 << 20;
+    models.measure();
+    EXPECT_EQ(models.engine.chains, kRounds * chains) << operator_us << " us";
+  }
 }
 
 }  // namespace

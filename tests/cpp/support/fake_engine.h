@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -124,6 +125,7 @@ class FakeEngine final : public Engine {
   int opens = 0;  ///< open() calls that succeeded.
   int restarts = 0;
   int live_sessions = 0;
+  int chains = 0;                   ///< run_chain() calls.
   long runs = 0;                    ///< Runs of all sessions.
   std::vector<std::string> visits;  ///< Path of every Session::run call, in order.
   std::map<std::string, OpenOptions> last_options;
@@ -132,6 +134,10 @@ class FakeEngine final : public Engine {
  private:
   class FakeSession;
 
+  ChainSamples do_run_chain(std::span<Session* const> sessions, int times) override {
+    ++chains;
+    return Engine::do_run_chain(sessions, times);
+  }
   double seconds() const { return std::chrono::duration<double>(clock_.now()).count(); }
   void spend(double us) { clock_.advance(std::chrono::nanoseconds(static_cast<std::int64_t>(us * 1e3))); }
   double noisy(double us, double noise) {
