@@ -98,7 +98,8 @@ std::vector<Table> tables() {
           {"operator_kernel_time", operator_kernel_time_table(), used, false},
           {"port", port_table(), "PRIMARY KEY (config_no, operator_no, context, direction, position)", false},
           {"kernel_cost", cost_table(), "PRIMARY KEY (config_no, kernel_no)", false},
-          {"packed_operator", packed_table(), "PRIMARY KEY (operator_no, config_no)", false, true}};
+          // With rows apart from the index: as a part of it, pages of the index would hold few of these large cells.
+          {"packed_operator", packed_table(), "PRIMARY KEY (operator_no, config_no)", true, true}};
 }
 
 std::string join(const Columns& columns, const std::string& prefix = "") {
