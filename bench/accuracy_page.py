@@ -111,6 +111,9 @@ def page(results: dict[str, dict[str, Any]]) -> str:
             *(row(name, result) for name, result in mine.items()),
             "",
         ]
+        if group == "aged":
+            ages = ", ".join(f"{result['table_age_s'] / 60:.0f} min ({name})" for name, result in mine.items())
+            lines += [f"Between the metering of the table and its judging: {ages}.", ""]
         if len(mine) > 2:
             kinds = ("metrics", "scaled_metrics", "table_metrics")
             means = [sum(result[kind]["mape_pct"] for result in mine.values()) / len(mine) for kind in kinds]
