@@ -39,7 +39,8 @@ def meter(one: ModelSet, folder: Path) -> Any:
 
 
 def run_set(one: ModelSet, most: int, rounds: int, seed: int) -> dict[str, Any]:
-    """Meters the operators of one set and judges its models, `most` of them (0: all)."""
+    """Meters the operators of one set, where its table is not an aged one, and judges its models, `most` of them (0:
+    all)."""
     start, before = time.monotonic(), cpu_times()
     folder = one.prepare()
     metered = None if one.aged else meter(one, folder)
@@ -102,12 +103,12 @@ def main() -> int:
     results = {name: result for name, result in results.items() if "group" in result}
     RESULTS.parent.mkdir(exist_ok=True)
     # Tables that are to be old when they are judged: first metered, judged last.
-    chosen.sort(key=lambda one: one.aged)
-    for one in chosen:
-        folder = one.prepare() if one.aged else None
-        if folder is not None and not (folder / "latency.jsonl").exists():
+    aged = [one for one in chosen if one.aged]
+    for one in aged:
+        folder = one.prepare()
+        if not (folder / "latency.jsonl").exists():
             meter(one, folder)
-    for one in chosen:
+    for one in [*(one for one in chosen if not one.aged), *aged]:
         results[one.name] = run_set(one, options.models, options.rounds or one.rounds, options.seed)
         # After each set: an interrupted run keeps what it has.
         temporary = RESULTS.with_suffix(".part")

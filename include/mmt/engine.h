@@ -144,10 +144,10 @@ struct RunRequest {
   /// Not 0: the caches are made what a kernel finds inside a model, outside the timed part. Before the first run the
   /// memory of the session's activations is written, contents kept; before every run, so many bytes of other memory
   /// are read, as many as the caches before the last one hold (with several threads by each processor), and
-  /// activations that these caches can hold are written again. Before a first run nothing is read where other sessions
-  /// have displaced as much since this one ran last. 0: runs follow one another, as a user makes them. Where
-  /// that memory lies is looked up in the first run of a session's first such request (one of its own where kernels are
-  /// timed): that run counts for nothing.
+  /// activations that these caches can hold are written again. Before a first run nothing is read, and activations
+  /// that these caches can hold are written once, where other sessions have displaced as much since this one ran. 0:
+  /// runs follow one another, as a user makes them. Where that memory lies is looked up in the first run of a session's
+  /// first such request (one of its own where kernels are timed): that run counts for nothing.
   std::int64_t displace_bytes = 0;
   int settling_runs = 0;  ///< After the first: before so many no other memory is read, as nobody asks what they take.
 };

@@ -166,15 +166,11 @@ double MnnSession::find_activations() {
 bool MnnSession::surround(const RunRequest& request, int run) {
   // What is larger than these caches would push itself out of them.
   const bool fits = activations_->bytes() <= static_cast<std::size_t>(request.displace_bytes);
-  // As after displacing: the memory of others fills these caches, but for activations.
-  if (run == 0 && fits && shared_.used.displaced(used_, request.displace_bytes)) {
-    activations_->write();
-    return true;
-  }
   if (run == 0) {
-    // Once does not bring all of it into the last cache where much of it was far away.
     activations_->write();
-    activations_->write();
+    // As after displacing: the memory of others fills these caches, but for activations.
+    if (fits && shared_.used.displaced(used_, request.displace_bytes)) return true;
+    activations_->write();  // Once does not bring all of it into the last cache where much of it was far away.
   }
   if (run != 0 && run <= request.settling_runs) return false;
   shared_.caches.displace(request.displace_bytes);

@@ -17,6 +17,12 @@
 namespace mmt::testing {
 namespace {
 
+MeterItem item_of(const std::string& path) {
+  MeterItem item;
+  item.fingerprint = item.label = item.path = path;
+  return item;
+}
+
 struct Models {
   FakeClock clock;
   FakeEngine engine{clock};
@@ -29,9 +35,7 @@ struct Models {
     FakeModel model = fake_model({{"conv", "Convolution", us, us}});
     model.run_overhead_us = 0;
     engine.program(path, std::move(model));
-    MeterItem item;
-    item.fingerprint = item.label = item.path = path;
-    items.push_back(item);
+    items.push_back(item_of(path));
     return engine.model(path);
   }
   TruthReport measure() { return measure_truth(engine, items, {}, options, clock); }
@@ -134,9 +138,7 @@ struct Companions : Models {
     for (int i = 0; i < count; ++i) {
       const std::string path = "operator" + std::to_string(i) + ".mnn";
       engine.program(path, fake_model({{"kernel" + std::to_string(i), "Convolution", hot_us, cold_us}}));
-      MeterItem item;
-      item.fingerprint = item.label = item.path = path;
-      companions.push_back(item);
+      companions.push_back(item_of(path));
     }
   }
   TruthReport measure() {
@@ -154,6 +156,8 @@ TEST(Truth, CompanionsAreOpenedThreeTimesAndModelsOnce) {
   const TruthReport report = models.measure();
   EXPECT_EQ(models.engine.opens, 2 + 3 * 3) << "where a session's data lies, is another time by chance";
   EXPECT_EQ(models.engine.live_sessions, 0);
+  EXPECT_FALSE(models.engine.last_options[models.companions[0].path].independent) << "fed as when the table was made";
+  EXPECT_TRUE(models.engine.last_options[models.items[0].path].independent);
   ASSERT_EQ(report.kernels.size(), 3u);
   for (const FreshKernel& kernel : report.kernels) {
     EXPECT_NEAR(kernel.hot.median_us, 100, 0.1) << kernel.key;
