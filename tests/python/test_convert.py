@@ -77,6 +77,42 @@ def test_an_operator_is_converted_whole_or_not_at_all(conv_onnx, tmp_path):
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["ab.mnn", "ab.packed.mnn"]
 
 
+def test_what_lies_in_the_working_directory_is_not_touched(tmp_path, monkeypatch):
+    """MNN's converter keeps large matrices in a file of this name there, where two would overwrite each other's."""
+    scratch = tmp_path / ".__convert_external_data.bin"
+    matrix = onnx_of(nn.Linear(512, 256), torch.zeros(1, 512))
+    monkeypatch.chdir(tmp_path)
+    first = onnx_to_mnn(matrix, "a.mnn")
+    assert not scratch.exists()
+    scratch.write_bytes(b"of another process")
+    assert onnx_to_mnn(matrix, "b.mnn") == first
+    with ConverterPool(1) as pool:
+        done = pool.submit(task("ab", tmp_path, plain=matrix)).result()
+    assert done.models[0].sha256 == first[1]
+    assert scratch.read_bytes() == b"of another process"
+    assert Path.cwd() == tmp_path
+
+
+def test_where_threads_share_a_working_directory_it_is_given_back(tmp_path, monkeypatch):
+    matrix = onnx_of(nn.Linear(512, 256), torch.zeros(1, 512))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mmt.torch_side.convert._take_own_directory", lambda: None)
+    onnx_to_mnn(matrix, "a.mnn")
+    with pytest.raises(MmtError, match="converter refused"):
+        onnx_to_mnn(b"this is no model", "b.mnn")
+    assert os.listdir() == ["a.mnn"]
+    assert Path.cwd() == tmp_path
+
+
+def test_the_working_directory_may_be_gone(conv_onnx, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    size, _ = onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
+    assert (tmp_path / "a.mnn").stat().st_size == size
+
+
 def task(fingerprint, folder="", **onnx):
     return ConversionTask(fingerprint, str(folder), tuple(onnx), [((1, 3, 8, 8), "float32")], onnx=onnx)
 

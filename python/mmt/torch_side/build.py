@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -208,12 +209,20 @@ def _built_empty(cls: type[torch.nn.Module], parameters: dict[str, Any]) -> torc
 def holds_only_weights(module: torch.nn.Module) -> bool:
     """Whether all tensors of a module are float parameters and statistics of norms, whose numbers are seeded."""
     for part in module.modules():
-        others = [value for name, value in vars(part).items() if name not in _TENSOR_HOLDERS]
+        others = [value for name, value in vars(part).items() if name not in _TENSOR_HOLDERS and not _is_plain(value)]
         if not set(part._buffers) <= _STATISTICS or next(tensors_in(others), None) is not None:
             return False
     return all(parameter.is_floating_point() for parameter in module.parameters())
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether it surely holds no tensor, told quickly for most of what modules hold."""
+    kind = type(value)
+    return kind in _PLAIN or (kind in _CONTAINERS and (not value or (kind is tuple and all(map(_is_plain, value)))))
+
+
+_PLAIN = {type(None), bool, int, float, str}
+_CONTAINERS = {tuple, list, dict, OrderedDict}
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "_flat_weights"}
 _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
 

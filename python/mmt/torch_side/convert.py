@@ -2,17 +2,24 @@
 
 The converter prints, and a model that it cannot digest may end the process: `mmt.torch_side.pool` runs these functions
 in worker processes. Files are written under a temporary name and renamed, so a file that exists is complete.
+
+While it works the converter puts large matrices into a file of a fixed name in the working directory, where converters
+of other processes overwrite them: files with wrong numbers. Where it cannot make that file it keeps them in memory; so
+it works in a directory that was removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import hashlib
+import importlib
 import os
 import struct
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,10 +94,10 @@ _libc = ctypes.CDLL(None)
 
 def load_converter() -> Any:
     """The module that converts. Raises ImportError."""
-    import _tools  # ty: ignore
-    import MNN  # noqa: F401  (loads the library that the converter needs)
-
-    return _tools
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("_tools")
+    importlib.import_module("MNN")  # loads a library that the converter may need in other builds, and NumPy with it
+    return importlib.import_module("_tools")
 
 
 def keep_memory() -> None:
@@ -124,23 +131,53 @@ def redirected_output() -> Iterator[OutputLog]:
                 os.close(source)
 
 
+@functools.cache
+def _removed_directory() -> int:
+    """A descriptor of a directory that is gone: nothing can be made there, by nobody."""
+    path = tempfile.mkdtemp()
+    try:
+        return os.open(path, os.O_RDONLY)
+    finally:
+        os.rmdir(path)
+
+
+@contextlib.contextmanager
+def _nowhere() -> Iterator[None]:
+    """The working directory is one that was removed."""
+    before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
+    try:
+        os.fchdir(_removed_directory())
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+def _take_own_directory() -> None:
+    """This thread's working directory is no longer that of the process, where the system can do that (Linux)."""
+    if hasattr(_libc, "unshare"):
+        _libc.unshare(0x200)  # CLONE_FS of sched.h; refused in some containers: then all threads go with this one
+
+
 def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | None = None) -> tuple[int, str]:
     """Converts an ONNX model and writes it to `out_path`. Returns (size in bytes, SHA-256 of the file).
 
     The same bytes give the same file. `log`: where this process's output goes already; without it the output is
     redirected during the call. Raises MmtError("unsupported") with what the converter said.
     """
-    if log is None:
-        with redirected_output() as temporary:
-            return onnx_to_mnn(onnx, out_path, temporary)
-    tools = load_converter()
     target = Path(os.path.abspath(out_path))
+    if log is None:
+        # A thread of its own: others of a user's process may open files by paths relative to its working directory.
+        with redirected_output() as temporary, ThreadPoolExecutor(1, initializer=_take_own_directory) as thread:
+            return thread.submit(onnx_to_mnn, onnx, target, temporary).result()
+    tools = load_converter()
     log.mark()
     with _scratch_file() as source, _scratch_file() as result:
         source.write(onnx)
         source.flush()
-        done = tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", _path_of(source), "--MNNModel", _path_of(result),
-                                  "--bizCode", "mmt", "--useOriginRNNImpl"])
+        with _nowhere():
+            done = tools.mnnconvert(["mmt", "-f", "ONNX", "--modelFile", _path_of(source), "--MNNModel",
+                                      _path_of(result), "--bizCode", "mmt", "--useOriginRNNImpl"])
         data = Path(_path_of(result)).read_bytes()
     if done is False or not data:
         raise mmt_error("unsupported", f"the converter refused the model: {log.reason() or 'no reason given'}")

@@ -61,6 +61,7 @@ class Recorder(TorchFunctionMode):
         self._kept: list[Tensor] = []  # every tensor seen stays alive, so that its id() stays its own
         self._traced: dict[int, int] = {}  # id(tensor) -> value
         self._constant_values: dict[int, int] = {}  # the same for constants
+        self._buffers: dict[int, Tensor] = {}  # the model's
         self._twins: dict[int, Tensor] = {}  # meta tensors in place of constants
         self._groups: dict[int, set[int]] = {}  # id(tensor) -> ids of all that share its memory
         self._stale: set[int] = set()
@@ -93,7 +94,7 @@ class Recorder(TorchFunctionMode):
             return value
         value = self._constant_values.get(key)
         if value is None:
-            if tensor.is_meta and not isinstance(tensor, nn.Parameter) and key not in self._own_buffers():
+            if tensor.is_meta and not isinstance(tensor, nn.Parameter) and not self._is_buffer(tensor):
                 self.unsupported("a computation", "outside of torch's functions cannot be recorded")
             value = len(self.specs)
             self.specs.append((tuple(tensor.shape), tensor.dtype, len(self.constants)))
@@ -102,8 +103,11 @@ class Recorder(TorchFunctionMode):
             self._constant_values[key] = value
         return value
 
-    def _own_buffers(self) -> set[int]:
-        return {id(buffer) for buffer in self._model.buffers()}
+    def _is_buffer(self, tensor: Tensor) -> bool:
+        """Whether it is a buffer of the model, which may have got new ones since it was looked through."""
+        if id(tensor) not in self._buffers:
+            self._buffers = {id(buffer): buffer for buffer in self._model.buffers()}
+        return id(tensor) in self._buffers
 
     def copy(self, tensor: Tensor) -> Tensor:
         """Another tensor object with the same value and memory of its own (what `clone` gives)."""
