@@ -13,11 +13,12 @@ from mmt.torch_side.convert import onnx_to_mnn
 from mmt.torch_side.export import torch_to_onnx
 from mmt.torch_side.structure import TensorSpec
 
+# What MNN's command `mnnconvert` loads and does, without the library for sending logs that it installs.
 _CONVERT = """
 import sys
-from pathlib import Path
-from mmt.torch_side.convert import onnx_to_mnn
-onnx_to_mnn(Path(sys.argv[1]).read_bytes(), sys.argv[2])
+import _tools
+import MNN
+_tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", *sys.argv[1:], "--bizCode", "MNN"])
 """
 
 
@@ -29,4 +30,5 @@ def generate(module: nn.Module, shapes: Sequence[Sequence[int]], path: Path, con
         return
     between = path.with_suffix(".onnx")
     between.write_bytes(onnx)
-    subprocess.run([sys.executable, "-c", _CONVERT, str(between), str(path)], check=True, capture_output=True)
+    command = [sys.executable, "-c", _CONVERT, str(between), "--MNNModel", str(path)]
+    subprocess.run(command, check=True, capture_output=True)

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from mmt.torch_side.pool import read_message, write_message
+from mmt.torch_side.messages import read_message, write_message
 
 read_fd, write_fd = int(sys.argv[1]), int(sys.argv[2])
 while (message := read_message(read_fd)) is not None:

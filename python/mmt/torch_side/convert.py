@@ -18,8 +18,8 @@ import importlib
 import os
 import struct
 import tempfile
+import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -167,6 +167,8 @@ def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | 
     """
     target = Path(os.path.abspath(out_path))
     if log is None:
+        from concurrent.futures import ThreadPoolExecutor  # loads much that workers have no use for
+
         # A thread of its own: others of a user's process may open files by paths relative to its working directory.
         with redirected_output() as temporary, ThreadPoolExecutor(1, initializer=_take_own_directory) as thread:
             return thread.submit(onnx_to_mnn, onnx, target, temporary).result()
@@ -181,7 +183,7 @@ def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | 
         data = Path(_path_of(result)).read_bytes()
     if done is False or not data:
         raise mmt_error("unsupported", f"the converter refused the model: {log.reason() or 'no reason given'}")
-    data = _with_fixed_uuid(data, hashlib.sha256(onnx).hexdigest())
+    data = _with_fixed_uuid(data, hashlib.sha256(b"%d %d" % (len(onnx), zlib.crc32(onnx))).hexdigest())
     digest = hashlib.sha256(data).hexdigest()
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:

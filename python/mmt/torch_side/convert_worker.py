@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from mmt.torch_side.convert import OutputLog, convert_contexts, keep_memory, load_converter
-from mmt.torch_side.pool import read_message, write_message
+from mmt.torch_side.messages import read_message, write_message
 
 
 def serve(read_fd: int, write_fd: int) -> None:
