@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,27 @@ class Manifest:
         if entry is None or entry.get("error") or not entry.get("models"):
             return False
         return all(_size(self.folder / model["file"]) == model["size_bytes"] for model in entry["models"])
+
+
+@contextlib.contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """No other process changes the manifest of `folder` meanwhile: what is read and written here is one step."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # file systems without locks still work, for one process
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def manifest_state(folder: Path) -> tuple[int, ...] | None:
+    """What is another one whenever the file was written; None where there is none."""
+    try:
+        found = (folder / _core.meter.MANIFEST_NAME).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _size(path: Path) -> int:

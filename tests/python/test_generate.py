@@ -191,6 +191,26 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(space, tmp_path, 
     assert not list((tmp_path / "ops").rglob("*.partial"))
 
 
+def test_what_another_process_brings_meanwhile_stays(space, tmp_path, monkeypatch):
+    from_space = generating._from_space
+    other = tmp_path / "other.yaml"
+    other.write_text("torch.nn: {Linear: {in_features: [3], input_shape: [[1, 3]], out_features: [5, 6]}}\n")
+
+    def with_a_neighbour(resolved, yes):
+        yield from from_space(resolved, yes)
+        command = [sys.executable, "-m", "mmt", "generate", str(other), str(tmp_path / "ops")]
+        subprocess.run(command, check=True, capture_output=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generating, "_from_space", with_a_neighbour)
+        report = generate(space, tmp_path / "ops", workers=1)
+    entries = read_manifest(tmp_path / "ops").entries.values()
+    assert (report.new, len(entries)) == (8, 10)
+    assert sum(entry["class"] == "torch.nn.Linear" for entry in entries) == 2
+    again = generate(other, tmp_path / "ops", workers=1)
+    assert (again.new, again.reused) == (0, 2)
+
+
 def test_a_lost_or_cut_file_is_converted_again(generated, space, tmp_path):
     generate(space, tmp_path / "ops", workers=1)
     first, second = sorted((tmp_path / "ops" / "models").iterdir())[:3:2]

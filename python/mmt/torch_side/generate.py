@@ -14,7 +14,7 @@ import torch
 
 from mmt._core import space as core
 from mmt.errors import mmt_error
-from mmt.manifest import Manifest, read_manifest, write_manifest
+from mmt.manifest import Manifest, changing, manifest_state, read_manifest, write_manifest
 from mmt.space import ResolvedSpace, check_size, from_keywords, load, resolve
 from mmt.space.imports import beside
 from mmt.torch_side import quick
@@ -57,8 +57,7 @@ class _Run:
         self._workers = workers
         self._progress = progress
         self._report = GenerateReport(str(folder))
-        self._manifest = read_manifest(folder)
-        self._outdate()
+        self._read_manifest()
         self._order: dict[str, None] = {}  # fingerprints of this run, in its order
         self._fresh: dict[str, dict[str, Any]] = {}
         self._pending: dict[Future[Converted], tuple[Operator, dict[str, Any]]] = {}
@@ -67,9 +66,11 @@ class _Run:
         self._save_cost = 0.0
         self._unsaved = False
 
-    def _outdate(self) -> None:
-        """Models of another converter are not those that this one makes: they are converted again when asked for."""
-        manifest = self._manifest
+    def _read_manifest(self) -> None:
+        """Takes in what the folder holds. Models of another converter are not those that this one makes: they are
+        converted again when asked for."""
+        self._manifest_state = manifest_state(self._folder)
+        self._manifest = manifest = read_manifest(self._folder)
         if manifest.converter not in ("", converter_version()):
             for entry in manifest.entries.values():
                 entry["models"] = []
@@ -268,10 +269,18 @@ class _Run:
         now = time.monotonic()
         if not self._unsaved or (not final and now - self._saved_at < max(2.0, 20 * self._save_cost)):
             return
-        known = {**self._manifest.entries, **self._fresh}
-        ordered = {key: entry for key, entry in self._manifest.entries.items() if key not in self._order}
-        ordered.update((key, known[key]) for key in self._order if key in known)
-        write_manifest(Manifest(self._folder, self._manifest.converter, ordered))
+        with changing(self._folder):
+            if manifest_state(self._folder) != self._manifest_state:
+                before = self._manifest.entries
+                self._read_manifest()  # another process has brought operators into the folder, too
+                self._manifest.entries = before | self._manifest.entries
+            kept = self._manifest.entries
+            known = kept | {key: entry for key, entry in self._fresh.items()
+                            if not entry["error"] or not self._manifest.has_files(key)}
+            ordered = {key: entry for key, entry in kept.items() if key not in self._order}
+            ordered.update((key, known[key]) for key in self._order if key in known)
+            write_manifest(Manifest(self._folder, self._manifest.converter, ordered))
+            self._manifest_state = manifest_state(self._folder)
         self._saved_at = time.monotonic()
         self._save_cost = self._saved_at - now
         self._unsaved = False
