@@ -25,7 +25,7 @@ from mmt.manifest import Manifest, read_manifest, write_manifest
 from mmt.meter import MeterReport, meter_ops
 from mmt.predict import predict
 from mmt.torch_side.build import export_contexts
-from mmt.torch_side.convert import onnx_to_mnn
+from mmt.torch_side.convert_apart import onnx_to_mnn
 from mmt.torch_side.export import trace_to_onnx
 from mmt.torch_side.operators import GenerateReport
 from mmt.torch_side.trace import TensorSpec, trace

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import _tools
 from torch import nn
 
-from mmt.torch_side.convert import onnx_to_mnn
 from mmt.torch_side.export import torch_to_onnx
 from mmt.torch_side.structure import TensorSpec
 
@@ -25,10 +26,23 @@ _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", *sys.argv[1:], "--
 def generate(module: nn.Module, shapes: Sequence[Sequence[int]], path: Path, converter_process: bool = False) -> None:
     """Writes `path` (.mnn) for float inputs of these shapes."""
     onnx = torch_to_onnx(module.eval(), [TensorSpec(tuple(shape)) for shape in shapes])
-    if not converter_process:
-        onnx_to_mnn(onnx, str(path))
-        return
     between = path.with_suffix(".onnx")
     between.write_bytes(onnx)
+    if not converter_process:
+        _convert_here(between, path)
+        return
     command = [sys.executable, "-c", _CONVERT, str(between), "--MNNModel", str(path)]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def _convert_here(onnx: Path, path: Path) -> None:
+    """What the converter prints goes nowhere."""
+    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(onnx), "--MNNModel", str(path),
+                           "--bizCode", "MNN"])
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(nowhere)

@@ -303,7 +303,7 @@ def _inputs_of(inputs: Any, name: str) -> Any:
 
 def _convert(models, inputs, dtype, folder, exporter, failed, progress) -> dict[str, Path]:
     from mmt.torch_side.closing import tensor_specs
-    from mmt.torch_side.convert import onnx_to_mnn
+    from mmt.torch_side.convert_apart import onnx_to_mnn
     from mmt.torch_side.export import to_onnx, torch_to_onnx
 
     paths: dict[str, Path] = {}

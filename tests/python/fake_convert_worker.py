@@ -10,7 +10,7 @@ from mmt.torch_side.messages import read_message, write_message
 read_fd, write_fd = int(sys.argv[1]), int(sys.argv[2])
 while (message := read_message(read_fd)) is not None:
     header, payload = message
-    order = header["fingerprint"]
+    order = header.get("fingerprint") or os.path.basename(header["path"])
     if order == "exit":
         print("Not supported operator: Frobnicate", flush=True)
         os._exit(3)

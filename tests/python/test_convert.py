@@ -4,6 +4,7 @@ import io
 import os
 import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ import torch
 from torch import nn
 
 from mmt.errors import MmtError
-from mmt.torch_side.convert import contexts_for, convert_contexts, model_file_name, onnx_to_mnn
+from mmt.torch_side import convert_apart
+from mmt.torch_side.convert import contexts_for, model_file_name
+from mmt.torch_side.convert_apart import onnx_to_mnn
+from mmt.torch_side.converter_process import ConverterProcess
 from mmt.torch_side.pool import ConversionTask, ConverterPool, Stopped
 
 
@@ -69,14 +73,6 @@ def test_contexts_and_file_names():
     assert model_file_name("ab", "packed") == "models/ab.packed.mnn"
 
 
-def test_an_operator_is_converted_whole_or_not_at_all(conv_onnx, tmp_path):
-    files = convert_contexts({"plain": conv_onnx, "packed": conv_onnx}, "ab", tmp_path)
-    assert [file.file for file in files] == ["models/ab.mnn", "models/ab.packed.mnn"]
-    with pytest.raises(MmtError, match="context packed"):
-        convert_contexts({"plain": conv_onnx, "packed": b"?"}, "cd", tmp_path)
-    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["ab.mnn", "ab.packed.mnn"]
-
-
 def test_what_lies_in_the_working_directory_is_not_touched(tmp_path, monkeypatch):
     """MNN's converter keeps large matrices in a file of this name there, where two would overwrite each other's."""
     scratch = tmp_path / ".__convert_external_data.bin"
@@ -93,24 +89,67 @@ def test_what_lies_in_the_working_directory_is_not_touched(tmp_path, monkeypatch
     assert Path.cwd() == tmp_path
 
 
-def test_where_threads_share_a_working_directory_it_is_given_back(tmp_path, monkeypatch):
-    matrix = onnx_of(nn.Linear(512, 256), torch.zeros(1, 512))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mmt.torch_side.convert._take_own_directory", lambda: None)
-    onnx_to_mnn(matrix, "a.mnn")
-    with pytest.raises(MmtError, match="converter refused"):
-        onnx_to_mnn(b"this is no model", "b.mnn")
-    assert os.listdir() == ["a.mnn"]
-    assert Path.cwd() == tmp_path
-
-
 def test_the_working_directory_may_be_gone(conv_onnx, tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
+    monkeypatch.setattr(convert_apart, "_converter", convert_apart._Converter())
     size, _ = onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
     assert (tmp_path / "a.mnn").stat().st_size == size
+    with pytest.raises(FileNotFoundError):
+        onnx_to_mnn(conv_onnx, "b.mnn")
+
+
+def test_a_file_that_cannot_be_written_is_named(conv_onnx, tmp_path):
+    with pytest.raises(MmtError, match=r"none/a\.mnn: cannot be written: No such file") as caught:
+        onnx_to_mnn(conv_onnx, tmp_path / "none" / "a.mnn")
+    assert caught.value.code == "io"
+
+
+def test_threads_convert_at_once_and_what_they_print_meanwhile_arrives(conv_onnx, tmp_path, capfd):
+    def work(number):
+        found = onnx_to_mnn(conv_onnx, tmp_path / f"{number}.mnn")
+        print("printed", number)
+        return found
+
+    with ThreadPoolExecutor(6) as threads:
+        results = list(threads.map(work, range(12)))
+    assert set(results) == {onnx_to_mnn(conv_onnx, tmp_path / "alone.mnn")}
+    assert sorted(capfd.readouterr().out.split()[1::2], key=int) == [str(number) for number in range(12)]
+
+
+def test_a_converter_that_dies_costs_one_model_and_not_this_process(conv_onnx, tmp_path, monkeypatch, fake_worker):
+    converter = convert_apart._Converter()
+    converter._process = ConverterProcess(module=fake_worker)
+    monkeypatch.setattr(convert_apart, "_converter", converter)
+    with pytest.raises(MmtError, match="killed by SIGSEGV") as caught:
+        onnx_to_mnn(conv_onnx, tmp_path / "crash")
+    assert caught.value.code == "crashed"
+    converter.close()
+    assert onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")[0] > 0
+
+
+def test_a_forked_process_has_a_converter_of_its_own(conv_onnx, tmp_path):
+    first = onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
+    child = os.fork()
+    if child == 0:
+        try:
+            same = onnx_to_mnn(conv_onnx, tmp_path / "b.mnn") == first
+            convert_apart._converter.close()
+            os._exit(0 if same else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert onnx_to_mnn(conv_onnx, tmp_path / "c.mnn") == first
+
+
+def test_a_large_model_leaves_no_process_behind(conv_onnx, tmp_path, monkeypatch):
+    onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
+    assert convert_apart._converter._process is not None
+    monkeypatch.setattr(convert_apart, "_MOST_BYTES_KEPT", 10)
+    onnx_to_mnn(conv_onnx, tmp_path / "a.mnn")
+    assert convert_apart._converter._process is None
 
 
 def task(fingerprint, folder="", **onnx):
@@ -146,6 +185,15 @@ def test_workers_share_the_tasks_and_leaving_early_ends_them(fake_worker):
     futures = [pool.submit(task(order, plain=b"1")) for order in ("hang", "fine")]
     pool.__exit__(KeyboardInterrupt)
     assert all(future.cancelled() or isinstance(future.exception(), Stopped) for future in futures)
+
+
+def test_an_operator_is_converted_whole_or_not_at_all(conv_onnx, tmp_path):
+    with ConverterPool(1) as pool:
+        done = pool.submit(task("ab", tmp_path, plain=conv_onnx, packed=conv_onnx)).result()
+        half = pool.submit(task("cd", tmp_path, plain=conv_onnx, packed=b"?")).result()
+    assert [file.file for file in done.models] == ["models/ab.mnn", "models/ab.packed.mnn"]
+    assert "context packed" in half.error
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["ab.mnn", "ab.packed.mnn"]
 
 
 def test_real_workers_convert(conv_onnx, tmp_path):

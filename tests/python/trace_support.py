@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmt.torch_side.convert import redirected_output
+from mmt.torch_side.convert_apart import onnx_to_mnn
 from mmt.torch_side.export import CONTEXTS, onnx_of_contexts, torch_to_onnx
 from mmt.torch_side.structure import TensorSpec, flatten
 
@@ -41,27 +41,11 @@ class Converted:
     """An ONNX model after MNN's converter, with a session."""
 
     def __init__(self, onnx: bytes) -> None:
-        with redirected_output(), tempfile.TemporaryDirectory() as folder:
-            import _tools  # ty: ignore
+        with tempfile.TemporaryDirectory() as folder:
             import MNN
 
-            source, path = Path(folder) / "model.onnx", Path(folder) / "model.mnn"
-            source.write_bytes(onnx)
-            # Without the last option recurrent layers become control flow, which sessions cannot run.
-            _tools.mnnconvert(
-                [
-                    "mmt",
-                    "-f",
-                    "ONNX",
-                    "--modelFile",
-                    str(source),
-                    "--MNNModel",
-                    str(path),
-                    "--bizCode",
-                    "mmt",
-                    "--useOriginRNNImpl",
-                ]
-            )
+            path = Path(folder) / "model.mnn"
+            onnx_to_mnn(onnx, path)
             self.interpreter = MNN.Interpreter(str(path))
             self.session = self.interpreter.createSession({"numThread": 1})
         self.mnn = MNN

@@ -1,7 +1,8 @@
 """ONNX to `.mnn` with MNN's own converter, called in process.
 
-The converter prints, and a model that it cannot digest may end the process: `mmt.torch_side.pool` runs these functions
-in worker processes. Files are written under a temporary name and renamed, so a file that exists is complete.
+The converter prints, keeps state of its own, and a model that it cannot digest may end the process: these functions are
+for worker processes (`mmt.torch_side.converter_process`). Files are written under a temporary name and renamed, so a
+file that exists is complete.
 
 While it works the converter puts large matrices into a file of a fixed name in the working directory, where converters
 of other processes overwrite them: files with wrong numbers. Where it cannot make that file it keeps them in memory; so
@@ -114,23 +115,6 @@ def _flush() -> None:
     _libc.fflush(None)
 
 
-@contextlib.contextmanager
-def redirected_output() -> Iterator[OutputLog]:
-    """Sends file descriptors 1 and 2 into a temporary file, below Python's and C's buffers."""
-    with tempfile.TemporaryFile() as file:
-        _flush()
-        saved = os.dup(1), os.dup(2)
-        try:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            yield OutputLog(file)
-        finally:
-            _flush()
-            for target, source in zip((1, 2), saved, strict=True):
-                os.dup2(source, target)
-                os.close(source)
-
-
 @functools.cache
 def _removed_directory() -> int:
     """A descriptor of a directory that is gone: nothing can be made there, by nobody."""
@@ -153,25 +137,13 @@ def _nowhere() -> Iterator[None]:
         os.close(before)
 
 
-def _take_own_directory() -> None:
-    """This thread's working directory is no longer that of the process, where the system can do that (Linux)."""
-    if hasattr(_libc, "unshare"):
-        _libc.unshare(0x200)  # CLONE_FS of sched.h; refused in some containers: then all threads go with this one
-
-
-def onnx_to_mnn(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog | None = None) -> tuple[int, str]:
+def onnx_to_file(onnx: bytes, out_path: str | os.PathLike[str], log: OutputLog) -> tuple[int, str]:
     """Converts an ONNX model and writes it to `out_path`. Returns (size in bytes, SHA-256 of the file).
 
-    The same bytes give the same file. `log`: where this process's output goes already; without it the output is
-    redirected during the call. Raises MmtError("unsupported") with what the converter said.
+    The same bytes give the same file. `log`: where this process's output goes. Raises MmtError("unsupported") with what
+    the converter said.
     """
     target = Path(os.path.abspath(out_path))
-    if log is None:
-        from concurrent.futures import ThreadPoolExecutor  # loads much that workers have no use for
-
-        # A thread of its own: others of a user's process may open files by paths relative to its working directory.
-        with redirected_output() as temporary, ThreadPoolExecutor(1, initializer=_take_own_directory) as thread:
-            return thread.submit(onnx_to_mnn, onnx, target, temporary).result()
     tools = load_converter()
     log.mark()
     with _scratch_file() as source, _scratch_file() as result:
@@ -227,14 +199,14 @@ def _with_fixed_uuid(model: bytes, digest: str) -> bytes:
 
 
 def convert_contexts(onnx_by_context: dict[str, bytes], fingerprint: str, folder: str | os.PathLike[str],
-                     log: OutputLog | None = None) -> list[ModelFile]:
+                     log: OutputLog) -> list[ModelFile]:
     """Converts each context of an operator into `folder`/models. Raises MmtError naming the context that failed."""
     (Path(folder) / "models").mkdir(parents=True, exist_ok=True)
     files = []
     for context, onnx in onnx_by_context.items():
         name = model_file_name(fingerprint, context)
         try:
-            size_bytes, digest = onnx_to_mnn(onnx, Path(folder) / name, log)
+            size_bytes, digest = onnx_to_file(onnx, Path(folder) / name, log)
         except RuntimeError as error:
             for file in files:
                 (Path(folder) / file.file).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The worker process of `mmt.torch_side.pool`: builds, exports and converts one operator after the other."""
+"""What runs in a converter process: builds, exports and converts one operator after the other, or whole models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from mmt.torch_side.convert import OutputLog, convert_contexts, keep_memory, load_converter
+from mmt.torch_side.convert import OutputLog, convert_contexts, keep_memory, load_converter, onnx_to_file
 from mmt.torch_side.messages import read_message, write_message
 
 
@@ -23,11 +23,15 @@ def serve(read_fd: int, write_fd: int) -> None:
             try:
                 reply = _convert(header, payload, log)
             except Exception as error:
-                reply = {"error": f"{type(error).__name__}: {error}" if not hasattr(error, "code") else str(error)}
+                code = getattr(error, "code", "")
+                reply = {"error": str(error) if code else f"{type(error).__name__}: {error}", "code": code}
             write_message(write_fd, reply)
 
 
 def _convert(header: dict[str, Any], payload: bytes, log: OutputLog) -> dict[str, Any]:
+    if "path" in header:
+        size_bytes, digest = onnx_to_file(payload, header["path"], log)
+        return {"size_bytes": size_bytes, "sha256": digest}
     exporter = reason = ""
     flops = -1
     onnx: dict[str, bytes] = {}

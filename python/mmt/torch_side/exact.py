@@ -22,7 +22,7 @@ def plan_json(model: torch.nn.Module, specs: list[TensorSpec], table: Any) -> tu
 
     Kept beside the table under the identity of what the model computes.
     """
-    from mmt.torch_side.convert import onnx_to_mnn
+    from mmt.torch_side.convert_apart import onnx_to_mnn
     from mmt.torch_side.export import to_onnx
 
     key, numbers_matter, cost = _identity(model, specs)

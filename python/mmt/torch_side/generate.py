@@ -20,7 +20,8 @@ from mmt.space.imports import beside
 from mmt.torch_side import quick
 from mmt.torch_side.build import Checked, Refused, build_seeded, check, export_contexts, instantiate
 from mmt.torch_side.calls import watching
-from mmt.torch_side.convert import contexts_for, converter_version, onnx_to_mnn
+from mmt.torch_side.convert import contexts_for, converter_version
+from mmt.torch_side.convert_apart import onnx_to_mnn
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, input_specs
 from mmt.torch_side.flops import total_cost
 from mmt.torch_side.operators import Failed, Fallback, GenerateReport, Operator
