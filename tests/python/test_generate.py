@@ -211,6 +211,23 @@ def test_what_another_process_brings_meanwhile_stays(space, tmp_path, monkeypatc
     assert (again.new, again.reused) == (0, 2)
 
 
+def test_the_caller_s_random_numbers_stay_those_that_would_have_come(tmp_path):
+    class Drawing(nn.Module):
+        """Holds more than weights, so that it is built for real."""
+
+        def __init__(self, width):
+            super().__init__()
+            self.norm = nn.LayerNorm(width)
+            self.table = torch.randn(width)
+
+        def forward(self, x):
+            return self.norm(x) * self.table
+
+    state = torch.get_rng_state()
+    assert register(Drawing, tmp_path, width=[4, 8], input_shape=[(1, 4), (1, 8)], workers=1).new == 2
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_lost_or_cut_file_is_converted_again(generated, space, tmp_path):
     generate(space, tmp_path / "ops", workers=1)
     first, second = sorted((tmp_path / "ops" / "models").iterdir())[:3:2]

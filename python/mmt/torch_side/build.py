@@ -75,7 +75,8 @@ def instantiate(cls: type[torch.nn.Module], parameters: dict[str, Any]) -> torch
 
 def _instantiate_really(cls: type[torch.nn.Module], parameters: dict[str, Any]) -> torch.nn.Module:
     try:
-        return cls(**parameters).eval()
+        with torch.random.fork_rng(devices=[]):
+            return cls(**parameters).eval()
     except Exception as refusal:
         raise Refused("constructor", refusal) from refusal
 
@@ -184,8 +185,9 @@ def build_seeded(cls: type[torch.nn.Module], parameters: dict[str, Any], identit
     """Builds a module in evaluation mode with weights that follow from `identity` (see mmt.torch_side.weights)."""
     module = _built_empty(cls, parameters)
     if module is None:
-        torch.manual_seed(seed_of(identity))
-        module = cls(**parameters).eval()
+        with torch.random.fork_rng(devices=[]):  # the caller's own random numbers stay those that would have come
+            torch.manual_seed(seed_of(identity))
+            module = cls(**parameters).eval()
     seed_weights(module, identity)
     return module
 
