@@ -5,6 +5,7 @@ import importlib.util
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import pytest
 import torch
@@ -110,6 +111,18 @@ def test_weights_device_mode_and_hooks_do_not_matter(configuration):
     module.register_forward_hook(lambda *_: None)
     assert fingerprint(module, [1, 2]) == before
     assert fingerprint(module.to("meta"), [1, 2]) == before
+
+
+def test_what_compilers_leave_on_a_module_does_not_matter():
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Linear(6, 4), nn.ReLU())).eval()
+    before = fingerprint(module, [1, 3, 8, 8])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripting is deprecated
+        torch.jit.script(module)
+    torch.compile(module[1])
+    module[1].compile()
+    assert vars(module[1]).keys() >= {"__overloads__", "_compiled_call_impl"}
+    assert fingerprint(module, [1, 3, 8, 8]) == before
 
 
 def test_is_32_hexadecimal_digits_and_reads_inputs_in_every_form():

@@ -16,6 +16,7 @@ from trace_support import Fn, specs_of
 
 from mmt._core import module_paths
 from mmt.torch_side import leaves
+from mmt.torch_side.export import to_onnx
 from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import flatten
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, Trace, UnsupportedFunction, trace
@@ -224,8 +225,10 @@ def test_operators_of_the_dispatcher_are_the_functions_of_the_same_name() -> Non
 
 
 def test_script_modules_are_refused() -> None:
-    with pytest.raises(UnsupportedFunction, match="script module 'm' cannot be looked into"):
+    with pytest.raises(UnsupportedFunction, match="script module 'm' cannot be looked into: give the module that"):
         of(lambda x, m: m(x), m=torch.jit.script(nn.ReLU()))
+    with pytest.raises(UnsupportedFunction, match="script module '0' cannot be looked into"):
+        to_onnx(nn.Sequential(torch.jit.script(nn.ReLU())), [IMAGE])
 
 
 def test_values_that_decide_are_read_from_real_tensors() -> None:

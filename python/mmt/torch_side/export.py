@@ -70,6 +70,8 @@ def onnx_of_contexts(
         traced = trace(model, inputs, kwargs=kwargs)
         return {c: ExportResult(trace_to_onnx(traced, c, constants_seed), "mmt", "", traced) for c in contexts}
     except UnsupportedFunction as error:
+        if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+            raise  # PyTorch's exporter cannot look into them either, and says so less clearly
         reason = str(error)
     except RuntimeError as error:
         if getattr(error, "code", "") != "unsupported":

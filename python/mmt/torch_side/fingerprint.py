@@ -28,9 +28,10 @@ SCHEME = "mmt operator 1"
 # Classes are remembered, and with them all that their modules hold: tables, results.
 atexit.register(_core.forget)
 
-# nn.Module's own bookkeeping, and torch's caches of tensors: no configuration.
+# nn.Module's own bookkeeping, torch's caches of tensors, what its compilers leave behind: no configuration.
 _BOOKKEEPING = frozenset(torch.nn.Module().__dict__) | {
     "_flat_weights", "_flat_weight_refs", "_is_hf_initialized", "_compiled_call_impl", "_forward_module",
+    "_is_torch_compile", "__overloads__",
 }
 
 

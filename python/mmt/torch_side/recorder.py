@@ -309,7 +309,8 @@ class Recorder(TorchFunctionMode):
         with _unwatched():
             result = self._closed_or_leaf(module, args, kwargs)
             if result is NotImplemented and isinstance(module, torch.jit.ScriptModule):
-                self.unsupported(f"script module {self._name(module)!r}", "cannot be looked into")
+                self.unsupported(f"script module {self._name(module)!r}",
+                                 "cannot be looked into: give the module that it was scripted or traced from")
         if type(module).__name__ == "OptimizedModule":  # what torch.compile gives
             return module._orig_mod(*args, **kwargs)
         if result is not NotImplemented:
