@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mmt import _core
 from mmt.engine import Engine, EngineConfig, default_engine
 from mmt.errors import mmt_error
+from mmt.terminal import is_terminal
 
 if TYPE_CHECKING:
     import torch
@@ -258,7 +259,7 @@ def _told(report: MeterReport) -> MeterReport:
 @contextmanager
 def _shown(progress: Progress | None) -> Iterator[Progress | None]:
     """The caller's progress hook, or a bar on a terminal."""
-    if progress is not None or not sys.stderr.isatty():
+    if progress is not None or not is_terminal(sys.stderr):
         yield progress
         return
     from mmt.cli.meter_bar import meter_bar

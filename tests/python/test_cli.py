@@ -169,6 +169,13 @@ def test_quiet_may_stand_anywhere(small_app: typer.Typer) -> None:
     assert (loud.stdout, loud.stderr) == ("talkative\n", "a hint\n")
 
 
+def test_a_command_without_standard_streams_does_its_work(tmp_path: Path) -> None:
+    (tmp_path / "ops.yaml").write_text("torch.nn: {ReLU: {no_params: true, input_shape: [[1, 3]]}}")
+    command = f"exec {sys.executable} -m mmt generate ops.yaml ops <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False).returncode == 0
+    assert len(list((tmp_path / "ops" / "models").iterdir())) == 1
+
+
 def test_python_minus_m_is_the_command() -> None:
     shown = subprocess.run([sys.executable, "-m", "mmt", "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("mmt ")

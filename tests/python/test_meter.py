@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,15 @@ def fresh(ops: Path) -> Path:
     for name in ("latency.jsonl", "latency.db"):
         (ops / name).unlink(missing_ok=True)
     return ops
+
+
+def test_services_have_no_standard_error_and_programs_one_of_their_own(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert meter_ops(fresh, times=8).measured == 6
+    monkeypatch.setattr(sys, "stderr", object())  # nothing that can be asked whether it is a terminal
+    assert meter_ops(fresh, times=8).skipped == 6
 
 
 def test_a_folder_becomes_a_table_and_a_second_call_adds_nothing(fresh: Path) -> None:

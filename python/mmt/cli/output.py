@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from mmt.terminal import is_terminal
+
 __all__ = ["console", "hint", "is_quiet", "parse_shapes", "print_json", "progress_steps", "set_quiet"]
 
 _quiet = False
@@ -36,8 +38,8 @@ def console() -> Any:
     """A rich console on stdout for tables. Where stdout is no terminal, lines are as long as they need to be."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(),
-                   width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, soft_wrap=not is_terminal(sys.stdout),
+                   width=None if is_terminal(sys.stdout) else 200)
 
 
 def parse_shapes(texts: list[str]) -> list[list[int]]:
@@ -62,7 +64,7 @@ def print_json(value: Any) -> None:
 @contextlib.contextmanager
 def progress_steps() -> Iterator[Callable[[str, int, int], None] | None]:
     """A hook (step, done, total) that draws a bar on a terminal; None where stderr is no terminal or with --quiet."""
-    if _quiet or not sys.stderr.isatty():
+    if _quiet or not is_terminal(sys.stderr):
         yield None
         return
     from rich.console import Console

@@ -45,8 +45,8 @@ class ConverterProcess:
         self._start()
 
     def _start(self) -> None:
-        task_read, self._task_write = os.pipe()
-        self._reply_read, reply_write = os.pipe()
+        task_read, self._task_write = _pipe()
+        self._reply_read, reply_write = _pipe()
         self._log.seek(0)
         self._log.truncate()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
@@ -128,6 +128,15 @@ class ConverterProcess:
     def close(self) -> None:
         self._end()
         self._log.close()
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe away from the numbers of standard streams, which the child gets anew, where this process has none."""
+    ends = os.pipe()
+    read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in ends)
+    for end in ends:
+        os.close(end)
+    return read, write
 
 
 # The first lines of the process: the package lies where the parent's does, whatever the parent was started as.
