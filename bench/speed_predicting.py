@@ -97,7 +97,6 @@ for name, count in (("resnet", 2), ("mobilenetv3", 1)):
 def _unseen_by_both() -> dict[str, Any]:
     """In the lines above the classic way has run these layers before: PyTorch prepares each shape of a convolution once
     in a process. Here neither way has."""
-    tables.classic_folder("mobilenetv3", tables.example_folder("mobilenetv3"))
     ours, old = [], []
     for repetition in range(REPETITIONS):
         times = []

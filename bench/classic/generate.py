@@ -19,7 +19,7 @@ _CONVERT = """
 import sys
 import _tools
 import MNN
-_tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", *sys.argv[1:], "--bizCode", "MNN"])
+_tools.mnnconvert(sys.argv)
 """
 
 
@@ -28,20 +28,19 @@ def generate(module: nn.Module, shapes: Sequence[Sequence[int]], path: Path, con
     onnx = torch_to_onnx(module.eval(), [TensorSpec(tuple(shape)) for shape in shapes])
     between = path.with_suffix(".onnx")
     between.write_bytes(onnx)
-    if not converter_process:
-        _convert_here(between, path)
-        return
-    command = [sys.executable, "-c", _CONVERT, str(between), "--MNNModel", str(path)]
-    subprocess.run(command, check=True, capture_output=True)
+    arguments = ["-f", "ONNX", "--modelFile", str(between), "--MNNModel", str(path), "--bizCode", "MNN"]
+    if converter_process:
+        subprocess.run([sys.executable, "-c", _CONVERT, *arguments], check=True, capture_output=True)
+    else:
+        _convert_here(arguments)
 
 
-def _convert_here(onnx: Path, path: Path) -> None:
+def _convert_here(arguments: Sequence[str]) -> None:
     """What the converter prints goes nowhere."""
     saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:
-        _tools.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(onnx), "--MNNModel", str(path),
-                           "--bizCode", "MNN"])
+        _tools.mnnconvert(["mnnconvert", *arguments])
     finally:
         os.dup2(saved, 1)
         os.close(saved)

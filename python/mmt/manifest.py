@@ -13,6 +13,7 @@ from typing import Any
 
 from mmt import _core
 from mmt.errors import MmtError
+from mmt.file_state import file_state
 
 FORMAT = 1
 
@@ -45,13 +46,9 @@ def changing(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def manifest_state(folder: Path) -> tuple[int, ...] | None:
-    """What is another one whenever the file was written; None where there is none."""
-    try:
-        found = (folder / _core.meter.MANIFEST_NAME).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def manifest_state(folder: Path) -> tuple[int, int, int] | None:
+    """What is another one whenever the manifest of `folder` was written; None where there is none."""
+    return file_state(folder / _core.meter.MANIFEST_NAME)
 
 
 def _size(path: Path) -> int:

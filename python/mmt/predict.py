@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmt import _core
 from mmt.errors import mmt_error
+from mmt.file_state import file_state
 
 if TYPE_CHECKING:
     import torch
@@ -179,15 +180,8 @@ def open_table(table: Any) -> Any:
 def _state(path: str) -> tuple[Any, ...]:
     """What changes when a table, its journal or its manifest are written, and in a forked process."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
-    state: list[Any] = [os.getpid()]
-    for file in (path, *(os.path.join(folder, name) for name in _FOLDER_FILES)):
-        try:
-            stat = os.stat(file)
-        except OSError:
-            state.append(None)
-        else:
-            state.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return tuple(state)
+    files = (path, *(os.path.join(folder, name) for name in _FOLDER_FILES))
+    return (os.getpid(), *map(file_state, files))
 
 
 #: Results of models that were predicted before, per opened table (which never changes).

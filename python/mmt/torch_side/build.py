@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from mmt.errors import mmt_error
 from mmt.space.imports import beside, import_module
+from mmt.torch_side.canonical import ATOMS
 from mmt.torch_side.fingerprint import InputSpec, fingerprint, input_specs
 from mmt.torch_side.weights import seed_of, seed_weights
 
@@ -220,10 +221,9 @@ def holds_only_weights(module: torch.nn.Module) -> bool:
 def _is_plain(value: Any) -> bool:
     """Whether it surely holds no tensor, told quickly for most of what modules hold."""
     kind = type(value)
-    return kind in _PLAIN or (kind in _CONTAINERS and (not value or (kind is tuple and all(map(_is_plain, value)))))
+    return kind in ATOMS or (kind in _CONTAINERS and (not value or (kind is tuple and all(map(_is_plain, value)))))
 
 
-_PLAIN = {type(None), bool, int, float, str}
 _CONTAINERS = {tuple, list, dict, OrderedDict}
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "_flat_weights"}
 _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}

@@ -35,8 +35,8 @@ _IRRELEVANT = frozenset({
     "__static_attributes__", "__abstractmethods__", "_abc_impl", "__setstate__", "__getstate__",
 })
 
-_ATOMS = frozenset({bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice})
-_VALUES = _ATOMS | {tuple, list, dict, functools.partial}
+ATOMS = frozenset({bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice})
+_VALUES = ATOMS | {tuple, list, dict, functools.partial}
 
 Definition = type | types.FunctionType
 ModuleText = Callable[[torch.nn.Module], str]
@@ -89,7 +89,7 @@ class Canonical:
     def value(self, value: Any) -> str:
         """Text of any value."""
         kind = type(value)
-        if kind in _ATOMS:
+        if kind in ATOMS:
             return f"{kind.__name__}:{value!r}"
         if id(value) in self._open:
             return f"cycle:{len(self._open) - self._open.index(id(value))}"
