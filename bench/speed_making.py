@@ -24,9 +24,9 @@ from mmt.converter import generate_ops_list
 from mmt.manifest import Manifest, read_manifest, write_manifest
 from mmt.meter import MeterReport, meter_ops
 from mmt.predict import predict
-from mmt.torch_side.build import export_contexts
 from mmt.torch_side.convert_apart import onnx_to_mnn
-from mmt.torch_side.export import trace_to_onnx
+from mmt.torch_side.export import to_onnx, trace_to_onnx
+from mmt.torch_side.fingerprint import input_specs
 from mmt.torch_side.operators import GenerateReport
 from mmt.torch_side.trace import TensorSpec, trace
 
@@ -95,8 +95,8 @@ def _example(title: str, path: Path, sample: int, target: float) -> Lines:
     models = sum(1 for _ in (WORK / "generated" / "models").glob("*.mnn"))
     return [
         line(f"{title}: `mmt generate` of {report.new}, one worker and its start included, per operator", ours, "ms",
-             target=f"{target:g} operators/s" if target else "", met=rate >= target if target else None,
-             classic=with_process, least_ratio=10 if target else 0,
+             target=f"{target:g} operators/s" if target else "", met=rate >= target, classic=with_process,
+             least_ratio=10,
              note=f"{rate:.0f} operators/s, {models} models; classic: exporter and converter process for the first "
                   "operator, the plain context only"),
         line(f"{title}: the same against a converter in the exporter's process, per operator", ours, "ms", classic=old,
@@ -152,10 +152,10 @@ def _fallbacks() -> Lines:
                 module = operator.build().eval()
             except ValueError:  # a combination that the example's space drops
                 continue
-            operators.append(export_contexts(module, operator.input_shapes, ("plain",), last_resort=False)[2])
+            operators.append(to_onnx(module, input_specs(operator.input_shapes), last_resort=False).reason)
     for name, variants in families().items():
         inputs = list(zip([one.shape for one in variants[0].inputs], variants[0].input_dtypes, strict=True))
-        reason = export_contexts(variants[0].build(), inputs, ("plain",), last_resort=False)[2]
+        reason = to_onnx(variants[0].build(), input_specs(inputs), last_resort=False).reason
         models.append(reason)
         reasons += [f"{name}: {reason}"] if reason else []
     return [

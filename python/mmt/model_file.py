@@ -53,7 +53,7 @@ def _convert(source: Path, folder: str) -> Path:
     """Converts in a process of its own: a model that the converter cannot digest may end that process."""
     from mmt.torch_side.pool import ConversionTask, ConverterPool
 
-    task = ConversionTask("model", folder, ("plain",), [], onnx={"plain": source.read_bytes()})
+    task = ConversionTask("model", folder, ("plain",), [], onnx=source.read_bytes())
     with ConverterPool(1) as pool:
         converted = pool.submit(task).result()
     if converted.error:

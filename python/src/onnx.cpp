@@ -1,5 +1,6 @@
 // Bindings of mmt/onnx.h.
 #include "mmt/onnx.h"
+#include "mmt/weights.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
@@ -39,5 +40,14 @@ void bind_onnx(nb::module_& m) {
       "ONNX bytes of a trace (JSON text). `constants`: (address, size in bytes) of each constant's contiguous data, "
       "which "
       "the caller keeps alive; (0, 0) for those that are not used.");
+  m.def(
+      "fill_weights",
+      [](std::uintptr_t address, std::size_t count, float low, float high, std::uint64_t seed) {
+        mmt::fill_weights({reinterpret_cast<float*>(address), count}, low, high, seed);
+      },
+      "address"_a, "count"_a, "low"_a, "high"_a, "seed"_a,
+      "Fills `count` float32 numbers at `address`, which the caller keeps alive, uniformly over [low, high); none "
+      "nearer "
+      "to zero than 1e-4. They follow from `seed`, on every machine.");
   m.def("lowered_functions", &mmt::lowered_functions, "Canonical names of all functions that have an ONNX form.");
 }

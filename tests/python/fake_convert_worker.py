@@ -18,6 +18,6 @@ while (message := read_message(read_fd)) is not None:
         os.kill(os.getpid(), signal.SIGSEGV)
     if order == "hang":
         time.sleep(60)
-    models = [{"context": context, "file": str(os.getpid()), "size_bytes": size, "sha256": payload.decode()}
-              for context, size in header["sizes"].items()]
-    write_message(write_fd, {"models": models, "exporter": "fake"})
+    first, *missing = header.get("contexts", ["plain"])
+    models = [{"context": first, "file": str(os.getpid()), "size_bytes": len(payload), "sha256": payload.decode()}]
+    write_message(write_fd, {"models": models, "missing": missing, "exporter": "fake"})

@@ -16,7 +16,9 @@ from mmt.torch_side import convert_apart
 from mmt.torch_side.convert import contexts_for, model_file_name
 from mmt.torch_side.convert_apart import onnx_to_mnn
 from mmt.torch_side.converter_process import ConverterProcess
+from mmt.torch_side.export import to_onnx
 from mmt.torch_side.pool import ConversionTask, ConverterPool, Stopped
+from mmt.torch_side.structure import TensorSpec
 
 
 def onnx_of(module, *inputs):
@@ -153,7 +155,9 @@ def test_a_large_model_leaves_no_process_behind(conv_onnx, tmp_path, monkeypatch
 
 
 def task(fingerprint, folder="", **onnx):
-    return ConversionTask(fingerprint, str(folder), tuple(onnx), [((1, 3, 8, 8), "float32")], onnx=onnx)
+    """`onnx`: the bytes of each context."""
+    return ConversionTask(fingerprint, str(folder), tuple(onnx), [((1, 3, 8, 8), "float32")],
+                          onnx=next(iter(onnx.values())), other=onnx.__getitem__)
 
 
 @pytest.fixture
@@ -194,6 +198,46 @@ def test_an_operator_is_converted_whole_or_not_at_all(conv_onnx, tmp_path):
     assert [file.file for file in done.models] == ["models/ab.mnn", "models/ab.packed.mnn"]
     assert "context packed" in half.error
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["ab.mnn", "ab.packed.mnn"]
+
+
+def test_what_cannot_be_finished_leaves_no_files(conv_onnx, tmp_path):
+    def no_onnx(context):
+        raise ValueError(f"no {context}")
+
+    lost = task("ab", tmp_path, plain=conv_onnx, packed=b"")
+    lost.other = no_onnx
+    with ConverterPool(1) as pool:
+        assert pool.submit(lost).result().error == "context packed: export failed: ValueError: no packed"
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_the_packed_model_is_made_from_the_plain_one_where_that_shows_it(tmp_path):
+    def files(module):
+        exported = to_onnx(module.eval(), [TensorSpec((1, 8, 7, 7))])
+        asked = []
+
+        def other(context):
+            asked.append(context)
+            return exported.other(context)
+
+        for name, later in (("here", other), ("packed", exported.other)):
+            source = exported.onnx_bytes if name == "here" else exported.other("packed")
+            contexts = ("plain", "packed") if name == "here" else ("packed",)
+            with ConverterPool(1) as pool:
+                done = pool.submit(ConversionTask(name, str(tmp_path), contexts, [((1, 8, 7, 7), "float32")], source,
+                                                  later)).result()
+            assert not done.error
+        here = (tmp_path / "models/here.packed.mnn").read_bytes()
+        return asked, here, (tmp_path / "models/here.mnn").read_bytes(), \
+            (tmp_path / "models/packed.packed.mnn").read_bytes()
+
+    asked, made, plain, converted = files(nn.Sequential(nn.Conv2d(8, 4, 3), nn.Hardswish()))
+    assert asked == []
+    assert made != converted
+    assert made.endswith(plain)
+    asked, made, _, converted = files(nn.ReLU())  # runs unpacked when it reads the input itself
+    assert asked == ["packed"]
+    assert made == converted
 
 
 def test_real_workers_convert(conv_onnx, tmp_path):

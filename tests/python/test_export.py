@@ -12,7 +12,7 @@ from torch import nn
 from trace_support import Converted, Fn, check
 
 from mmt._core import MmtError
-from mmt.torch_side.export import glue_to_onnx, onnx_of_contexts, to_onnx, trace_to_onnx
+from mmt.torch_side.export import glue_to_onnx, to_onnx, trace_to_onnx
 from mmt.torch_side.flops import Cost, node_costs, total_cost
 from mmt.torch_side.trace import ClosedOperator, TensorSpec, trace
 
@@ -53,9 +53,10 @@ def test_a_model_that_refuses_its_inputs_raises_what_it_raises() -> None:
 
 
 def test_both_contexts_come_from_one_trace() -> None:
-    results = onnx_of_contexts(nn.Conv2d(8, 4, 3), [IMAGE])
-    assert results["plain"].trace is results["packed"].trace
-    assert results["plain"].onnx_bytes != results["packed"].onnx_bytes
+    conv = nn.Conv2d(8, 4, 3)
+    result = to_onnx(conv, [IMAGE])
+    assert result.other("plain") == result.onnx_bytes
+    assert result.other("packed") == to_onnx(conv, [IMAGE], "packed").onnx_bytes != result.onnx_bytes
     with pytest.raises(ValueError, match="context 'other' is unknown"):
         to_onnx(nn.ReLU(), [IMAGE], "other")
 

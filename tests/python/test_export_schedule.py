@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from trace_support import Converted, Fn, specs_of, types_by_mmt, types_by_torch
 
-from mmt.torch_side.export import onnx_of_contexts, torch_to_onnx
+from mmt.torch_side.export import to_onnx, torch_to_onnx
 
 torch.manual_seed(0)
 
@@ -181,7 +181,7 @@ def test_the_schedule_is_that_of_the_torch_exporter(name: str, context: str) -> 
 def test_kernels_of_stubs_begin_with_mmt_stub_with_either_exporter() -> None:
     model = Fn(lambda a, b, c: F.relu(a + b) * c)
     inputs = [X, X, torch.randn(16)]  # the third one is not of rank 4
-    own = onnx_of_contexts(model, specs_of(inputs), ["packed"])["packed"].onnx_bytes
+    own = to_onnx(model, specs_of(inputs), "packed").onnx_bytes
     for onnx in (own, torch_to_onnx(model, specs_of(inputs), "packed")):
         stubs = [name for name, kind in Converted(onnx).schedule() if name.startswith("mmt_stub")]
         kernels = [(name, kind) for name, kind in Converted(onnx).schedule() if kind == "Pooling"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mmt._core import kernel
 from mmt.torch_side.convert_apart import onnx_to_mnn
-from mmt.torch_side.export import CONTEXTS, onnx_of_contexts, torch_to_onnx
+from mmt.torch_side.export import CONTEXTS, to_onnx, torch_to_onnx
 from mmt.torch_side.structure import TensorSpec, flatten
 
 #: Outputs agree where |mnn - torch| <= TOLERANCE * max(1, |torch|): float32, sums in another order, and MNN's
@@ -40,12 +42,18 @@ def specs_of(inputs: Sequence[torch.Tensor]) -> list[TensorSpec]:
 class Converted:
     """An ONNX model after MNN's converter, with a session."""
 
-    def __init__(self, onnx: bytes) -> None:
+    def __init__(self, onnx: bytes, mnn: bytes = b"") -> None:
+        """`mnn`: the converted model, where there is one already."""
         with tempfile.TemporaryDirectory() as folder:
             import MNN
 
             path = Path(folder) / "model.mnn"
-            onnx_to_mnn(onnx, path)
+            if mnn:
+                path.write_bytes(mnn)
+            else:
+                onnx_to_mnn(onnx, path)
+            self.bytes = path.read_bytes()
+            self.graph = kernel.read_graph(str(path))
             self.interpreter = MNN.Interpreter(str(path))
             self.session = self.interpreter.createSession({"numThread": 1})
         self.mnn = MNN
@@ -91,6 +99,25 @@ class Converted:
         return results
 
 
+def same_graph(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether two graphs are the same, but for the numbers of tensors, also in the names that the converter gives."""
+    return _numbered(one) == _numbered(other)
+
+
+def _numbered(graph: list[dict[str, Any]]) -> list[Any]:
+    numbers: dict[int, int] = {}
+    return [
+        (
+            re.sub(r"^([A-Za-z]+)\d+(?=$|___)", r"\1", op["name"]),
+            op["type"],
+            op["attributes"],
+            op["constant_bytes"],
+            *([numbers.setdefault(tensor, len(numbers)) for tensor in op[side]] for side in ("inputs", "outputs")),
+        )
+        for op in graph
+    ]
+
+
 def _numpy(mnn: Any, tensor: Any) -> type:
     return np.float32 if tensor.getDataType() == mnn.Halide_Type_Float else np.int32
 
@@ -98,15 +125,18 @@ def _numpy(mnn: Any, tensor: Any) -> type:
 def check(
     model: nn.Module, inputs: Sequence[torch.Tensor], exporter: str = "mmt", tolerance: float = TOLERANCE
 ) -> None:
-    """Both contexts give the numbers of torch."""
+    """Both contexts give the numbers of torch, and so does a packed model made from the plain one."""
     model = model.eval()
     with torch.no_grad():
         expected = flatten(model(*[x.clone() for x in inputs]), torch.Tensor)
-    results = onnx_of_contexts(model, specs_of(inputs))
-    for context in CONTEXTS:
-        result = results[context]
-        assert result.exporter == exporter, result.reason
-        actual = Converted(result.onnx_bytes).run(inputs, len(expected))
+    result = to_onnx(model, specs_of(inputs))
+    assert result.exporter == exporter, result.reason
+    models = {context: Converted(result.other(context)) for context in CONTEXTS}
+    if (made := kernel.packed_model(models["plain"].bytes)) is not None:
+        models["made from the plain one"] = Converted(b"", made)
+        assert same_graph(models["made from the plain one"].graph, models["packed"].graph)
+    for context, converted in models.items():
+        actual = converted.run(inputs, len(expected))
         for want, have in zip(expected, actual, strict=True):
             want_array = want.to(torch.float32).numpy() if want.dtype != torch.float32 else want.numpy()
             np.testing.assert_allclose(
@@ -125,6 +155,6 @@ def types_by_torch(model: nn.Module, inputs: Sequence[torch.Tensor], context: st
 
 def types_by_mmt(model: nn.Module, inputs: Sequence[torch.Tensor], context: str = "plain") -> list[str]:
     """The schedule that our writer leads to."""
-    result = onnx_of_contexts(model.eval(), specs_of(inputs), (context,))[context]
+    result = to_onnx(model.eval(), specs_of(inputs), context)
     assert result.exporter == "mmt", result.reason
     return Converted(result.onnx_bytes).types()

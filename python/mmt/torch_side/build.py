@@ -19,7 +19,7 @@ from mmt.torch_side.fingerprint import InputSpec, fingerprint, input_specs
 from mmt.torch_side.weights import seed_of, seed_weights
 
 __all__ = [
-    "Checked", "Refused", "build_recipe", "check", "export_contexts", "holds_only_weights", "instantiate",
+    "Checked", "Refused", "build_recipe", "check", "holds_only_weights", "instantiate",
     "make_inputs", "tensors_in",
 ]
 
@@ -227,18 +227,3 @@ def _is_plain(value: Any) -> bool:
 _CONTAINERS = {tuple, list, dict, OrderedDict}
 _TENSOR_HOLDERS = {"_parameters", "_buffers", "_modules", "_flat_weights"}
 _STATISTICS = {"running_mean", "running_var", "num_batches_tracked"}
-
-
-def export_contexts(module: torch.nn.Module, inputs: Sequence[Any], contexts: Sequence[str], *,
-                    last_resort: bool = True) -> tuple[dict[str, bytes], str, str, int]:
-    """ONNX bytes per context, which exporter wrote them ("mmt", "torch"), why not "mmt" (""), and the operations of one
-    run (-1 where they could not be counted). `last_resort`: whether PyTorch's exporter is asked where ours cannot;
-    without it there are no bytes then."""
-    from mmt.torch_side.export import onnx_of_contexts
-    from mmt.torch_side.flops import total_cost
-
-    results = onnx_of_contexts(module, input_specs(inputs), tuple(contexts), last_resort=last_resort)
-    first = next(iter(results.values()))
-    flops = -1 if first.trace is None else total_cost(first.trace).flops
-    onnx = {context: result.onnx_bytes for context, result in results.items() if result.onnx_bytes}
-    return onnx, first.exporter, first.reason, flops

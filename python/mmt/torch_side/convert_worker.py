@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmt.torch_side.convert import OutputLog, convert_contexts, keep_memory, load_converter, onnx_to_file
 from mmt.torch_side.messages import read_message, write_message
+
+if TYPE_CHECKING:
+    from mmt.torch_side.export import ExportResult
 
 
 def serve(read_fd: int, write_fd: int) -> None:
@@ -32,31 +35,29 @@ def _convert(header: dict[str, Any], payload: bytes, log: OutputLog) -> dict[str
     if "path" in header:
         size_bytes, digest = onnx_to_file(payload, header["path"], log)
         return {"size_bytes": size_bytes, "sha256": digest}
-    exporter = reason = ""
-    flops = -1
-    onnx: dict[str, bytes] = {}
-    if header["recipe"] is None:
-        start = 0
-        for context, size in header["sizes"].items():
-            onnx[context] = payload[start : start + size]
-            start += size
-    else:
-        onnx, exporter, reason, flops = _export(header)
-    models = convert_contexts(onnx, header["fingerprint"], header["folder"], log)
-    return {"models": [vars(model) for model in models], "exporter": exporter, "reason": reason, "flops": flops}
+    about: dict[str, Any] = {}
+    other = None
+    if header["recipe"] is not None:
+        exported = _export(header)
+        payload, other = exported.onnx_bytes, exported.other
+        about = {"exporter": exported.exporter, "reason": exported.reason, "flops": exported.flops}
+    models, missing = convert_contexts(payload, header["contexts"], header["fingerprint"], header["folder"], log, other)
+    return {"models": [vars(model) for model in models], "missing": missing, **about}
 
 
-def _export(header: dict[str, Any]) -> tuple[dict[str, bytes], str, str, int]:
+def _export(header: dict[str, Any]) -> ExportResult:
     for entry in header["sys_path"]:
         if entry not in sys.path:
             sys.path.append(entry)
     import torch
 
-    from mmt.torch_side.build import build_recipe, export_contexts
+    from mmt.torch_side.build import build_recipe
+    from mmt.torch_side.export import to_onnx
+    from mmt.torch_side.fingerprint import input_specs
 
     torch.set_num_threads(1)
     module = build_recipe(header["recipe"], header["fingerprint"], header["inputs"])
-    return export_contexts(module, header["inputs"], header["contexts"])
+    return to_onnx(module, input_specs(header["inputs"]))
 
 
 if __name__ == "__main__":

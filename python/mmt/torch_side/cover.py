@@ -116,11 +116,11 @@ def _gaps(models: list[tuple[Trace, SignChanges | None]], folder: Path, engine: 
         for number, (traced, signs) in enumerate(models):
             specs = [tuple(spec) for spec in traced.input_specs]
             try:
-                onnx = {"plain": trace_to_onnx(traced)}
+                onnx = trace_to_onnx(traced)
             except RuntimeError as error:
                 done.notes.append(f"a model was not completed: {error}")
                 continue
-            result = pool.submit(ConversionTask(f"model{number}", str(folder), ("plain",), specs, onnx=onnx)).result()
+            result = pool.submit(ConversionTask(f"model{number}", str(folder), ("plain",), specs, onnx)).result()
             if result.error:
                 done.notes.append(f"a model was not completed: {result.error}")
                 continue

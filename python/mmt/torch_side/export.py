@@ -9,19 +9,21 @@ import io
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from mmt.torch_side.flops import total_cost
 from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import SPECS, TensorSpec, flatten, map_leaves
 from mmt.torch_side.trace import Trace, UnsupportedFunction, trace
 
-__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "onnx_of_contexts", "to_onnx", "torch_to_onnx", "trace_to_onnx"]
+__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "to_onnx", "torch_to_onnx", "trace_to_onnx"]
 
 CONTEXTS = ("plain", "packed")
 _FLOATS = ("float32", "float16", "bfloat16")
@@ -29,13 +31,19 @@ _FLOATS = ("float32", "float16", "bfloat16")
 
 @dataclass
 class ExportResult:
-    """ONNX bytes, who wrote them ("mmt" or "torch"), why not "mmt" ("" where it was), and the trace (None for "torch"
-    where the module could not be traced)."""
+    """ONNX bytes, who wrote them ("mmt" or "torch"; "": nobody), why not "mmt" ("" where it was), and the trace (None
+    where the module could not be traced). `other`: makes the bytes of another context."""
 
     onnx_bytes: bytes
     exporter: str
-    reason: str = ""
-    trace: Trace | None = None
+    reason: str
+    trace: Trace | None
+    other: Callable[[str], bytes]
+
+    @property
+    def flops(self) -> int:
+        """Operations of one run; -1 where they cannot be counted."""
+        return -1 if self.trace is None else total_cost(self.trace).flops
 
 
 def to_onnx(
@@ -45,30 +53,18 @@ def to_onnx(
     constants_seed: int | None = None,
     *,
     kwargs: dict[str, Any] | None = None,
+    last_resort: bool = True,
 ) -> ExportResult:
     """ONNX bytes of a module for inputs given as TensorSpec (nested as the module takes them).
 
     `constants_seed`: write random numbers of this seed in place of the module's own (its size and speed stay).
-    Raises what the module raises for these inputs, or what PyTorch's exporter raises where that is the last resort.
+    `last_resort`: whether PyTorch's exporter is asked where our writer cannot; without it there are no bytes then.
+    Raises what the module raises for these inputs, or what PyTorch's exporter raises.
     """
-    return onnx_of_contexts(model, inputs, (context,), constants_seed, kwargs=kwargs)[context]
-
-
-def onnx_of_contexts(
-    model: nn.Module,
-    inputs: Sequence[Any],
-    contexts: Sequence[str] = CONTEXTS,
-    constants_seed: int | None = None,
-    *,
-    kwargs: dict[str, Any] | None = None,
-    last_resort: bool = True,
-) -> dict[str, ExportResult]:
-    """`to_onnx` for several contexts, with one trace. Without `last_resort` PyTorch's exporter is not asked: what our
-    writer cannot do has no bytes then."""
     traced: Trace | None = None
     try:
         traced = trace(model, inputs, kwargs=kwargs)
-        return {c: ExportResult(trace_to_onnx(traced, c, constants_seed), "mmt", "", traced) for c in contexts}
+        return _written(traced, context, constants_seed)
     except UnsupportedFunction as error:
         if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
             raise  # PyTorch's exporter cannot look into them either, and says so less clearly
@@ -77,9 +73,15 @@ def onnx_of_contexts(
         if getattr(error, "code", "") != "unsupported":
             raise
         reason = str(error)
+    other = partial(torch_to_onnx, model, inputs, kwargs=kwargs)
     if not last_resort:
-        return {context: ExportResult(b"", "", reason, traced) for context in contexts}
-    return {c: ExportResult(torch_to_onnx(model, inputs, c, kwargs=kwargs), "torch", reason, traced) for c in contexts}
+        return ExportResult(b"", "", reason, traced, other)
+    return ExportResult(other(context), "torch", reason, traced, other)
+
+
+def _written(traced: Trace, context: str, constants_seed: int | None = None) -> ExportResult:
+    other = partial(trace_to_onnx, traced, constants_seed=constants_seed)
+    return ExportResult(other(context), "mmt", "", traced, other)
 
 
 def trace_to_onnx(traced: Trace, context: str = "plain", constants_seed: int | None = None) -> bytes:
@@ -112,11 +114,12 @@ def glue_to_onnx(part: Trace, context: str = "plain") -> ExportResult:
     """ONNX bytes of an extracted trace: by our own writer, or by PyTorch's exporter, which is given the recorded calls
     themselves (also of functions without a canonical form)."""
     try:
-        return ExportResult(trace_to_onnx(part, context), "mmt", "", part)
+        return _written(part, context)
     except RuntimeError as error:
         if getattr(error, "code", "") != "unsupported":
             raise
-        return ExportResult(torch_to_onnx(Replay(part), part.input_specs, context), "torch", str(error), part)
+        other = partial(torch_to_onnx, Replay(part), part.input_specs)
+        return ExportResult(other(context), "torch", str(error), part, other)
 
 
 def _random_constant(constant: torch.Tensor, seed: int) -> torch.Tensor:

@@ -18,14 +18,14 @@ from mmt.manifest import Manifest, changing, manifest_state, read_manifest, writ
 from mmt.space import ResolvedSpace, check_size, from_keywords, load, resolve
 from mmt.space.imports import beside
 from mmt.torch_side import quick
-from mmt.torch_side.build import Checked, Refused, build_seeded, check, export_contexts, instantiate
+from mmt.torch_side.build import Checked, Refused, build_seeded, check, instantiate
 from mmt.torch_side.calls import watching
 from mmt.torch_side.convert import contexts_for, converter_version
 from mmt.torch_side.convert_apart import onnx_to_mnn
+from mmt.torch_side.export import ExportResult, glue_to_onnx, to_onnx
 from mmt.torch_side.fingerprint import Fingerprints, InputSpec, input_specs
 from mmt.torch_side.flops import total_cost
 from mmt.torch_side.operators import Failed, Fallback, GenerateReport, Operator
-from mmt.torch_side.pieces import function_onnx
 from mmt.torch_side.pool import ConversionTask, Converted, ConverterPool, Stopped
 
 __all__ = ["GenerateReport", "captured_folder", "convert_operators", "export_model", "generate", "generate_class"]
@@ -144,7 +144,7 @@ class _Run:
             written = None
             checked = operator.checked
             if operator.module is None and module is not None and self._made_here(module):
-                written = quick.write(module, operator.inputs, fingerprint, contexts)
+                written = quick.write(module, operator.inputs, fingerprint)
             if written is not None:
                 checked = written.checked
             elif checked is None:
@@ -158,25 +158,30 @@ class _Run:
         entry = _entry(operator, module, fingerprint, checked)
         task = ConversionTask(fingerprint, os.path.abspath(self._folder), contexts, operator.inputs)
         if written is not None:
-            task.onnx, entry["exporter"], entry["flops"] = written.onnx, "mmt", written.flops
+            task.onnx, task.other = written.onnx, written.other
+            entry["exporter"], entry["flops"] = "mmt", written.flops
             return task, entry
         recipe = _recipe(operator)
         if recipe is not None and not self._made_here(module):
             task.recipe = recipe
             return task, entry
         try:
-            task.onnx, entry["exporter"], reason, entry["flops"] = \
-                _export_here(operator, fingerprint, contexts, last_resort=recipe is None)
+            exported = _export_here(operator, fingerprint, last_resort=recipe is None)
+            other = exported.other
+            if exported.exporter == "torch":  # which is not for several threads: all at once, here
+                other = {context: other(context) for context in contexts[1:]}.__getitem__
         except Exception as error:
             if recipe is not None:  # a worker has the last word
                 task.recipe = recipe
                 return task, entry
             self._fail(operator, entry, f"export failed: {type(error).__name__}: {error}")
             return None
+        entry["exporter"], entry["flops"] = exported.exporter, exported.flops
+        task.onnx, task.other = exported.onnx_bytes, other
         if not task.onnx:
             task.recipe = recipe
-        elif reason:
-            self._report.fallbacks.append(Fallback(str(operator), reason))
+        elif exported.reason:
+            self._report.fallbacks.append(Fallback(str(operator), exported.reason))
         return task, entry
 
     def _made_here(self, module: torch.nn.Module | None) -> bool:
@@ -319,15 +324,14 @@ def _recipe(operator: Operator) -> dict[str, Any] | None:
             "search_path": operator.search_path}
 
 
-def _export_here(operator: Operator, fingerprint: str, contexts: Iterable[str], last_resort: bool) \
-        -> tuple[dict[str, bytes], str, str, int]:
+def _export_here(operator: Operator, fingerprint: str, last_resort: bool) -> ExportResult:
     if operator.trace is not None:
-        return function_onnx(operator.trace, contexts)
+        return glue_to_onnx(operator.trace)
     module = operator.module
     if module is None:
         assert operator.cls is not None
         module = build_seeded(operator.cls, operator.parameters, fingerprint)
-    return export_contexts(module, operator.inputs, tuple(contexts), last_resort=last_resort)
+    return to_onnx(module, operator.inputs, last_resort=last_resort)
 
 
 def generate(space: str | os.PathLike[str] | core.Space, ops_dir: str | os.PathLike[str], *, yes: bool = False,
@@ -356,8 +360,6 @@ def generate_class(cls: type[torch.nn.Module], ops_dir: str | os.PathLike[str], 
 
 def export_model(model: torch.nn.Module, inputs: Any, path: Path, dtype: str | Sequence[str] = "float32") -> Path:
     """Converts a whole model as it is. Raises MmtError naming the file that it was to become."""
-    from mmt.torch_side.export import to_onnx
-
     specs = input_specs(inputs, dtype if isinstance(dtype, str) else "float32")
     if not isinstance(dtype, str):
         specs = [InputSpec(spec.shape, name) for spec, name in zip(specs, dtype, strict=True)]

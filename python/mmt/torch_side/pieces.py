@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from mmt.torch_side.build import Checked
-from mmt.torch_side.export import glue_to_onnx
 from mmt.torch_side.fingerprint import InputSpec
 from mmt.torch_side.groups import group_identity
 from mmt.torch_side.operators import Operator
 from mmt.torch_side.trace import Trace
 
-__all__ = ["function_onnx", "input_ranges", "piece"]
+__all__ = ["input_ranges", "piece"]
 
 
 def piece(traced: Trace, nodes: list[int]) -> Operator | None:
@@ -52,14 +49,3 @@ def input_ranges(cut: Trace) -> list[tuple[float, float]]:
                     high = cut.spec(node.inputs[0]).shape[node.arguments["axis"]]
         ranges.append((0.0, float(high)))
     return ranges
-
-
-def function_onnx(cut: Trace, contexts: Iterable[str]) -> tuple[dict[str, bytes], str, str, int]:
-    """ONNX bytes per context of functions cut out of a trace, which exporter wrote them, why not "mmt", and the
-    operations of one run."""
-    from mmt.torch_side.flops import total_cost
-
-    results = {context: glue_to_onnx(cut, context) for context in contexts}
-    first = next(iter(results.values()))
-    onnx = {context: result.onnx_bytes for context, result in results.items()}
-    return onnx, first.exporter, first.reason, total_cost(cut).flops

@@ -10,11 +10,12 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmt.torch_side.convert import ModelFile
+from mmt.torch_side.convert import ModelFile, remove_models
 from mmt.torch_side.converter_process import WORKER_MODULE, ConverterLost, ConverterProcess, Stopped
 
 __all__ = ["ConversionTask", "Converted", "ConverterPool", "Stopped"]
@@ -28,21 +29,23 @@ class ConversionTask:
     """One operator for the pool.
 
     Either `recipe` (what a worker needs to build the module itself: `module`, `class`, `parameters`, `search_path`),
-    or `onnx` (the ONNX bytes per context, made here).
+    or `onnx` (the ONNX bytes of the first context, made here) and `other`, which makes those of another context. That
+    is called, in another thread, where the converter needs them.
     """
 
     fingerprint: str
     folder: str
     contexts: tuple[str, ...]
     inputs: list[tuple[tuple[int, ...], str]]
+    onnx: bytes = b""
+    other: Callable[[str], bytes] | None = None
     recipe: dict[str, Any] | None = None
-    onnx: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
 class Converted:
     """What came of a task. `error`: "" or why there is no model. `exporter`: "mmt" or "torch"; `reason`: why not "mmt".
-    `flops`: operations of one run, -1 where not known.
+    `flops`: operations of one run, -1 where not known. `missing`: contexts whose ONNX the converter needs.
     """
 
     models: list[ModelFile] = field(default_factory=list)
@@ -50,6 +53,7 @@ class Converted:
     reason: str = ""
     error: str = ""
     flops: int = -1
+    missing: list[str] = field(default_factory=list)
 
 
 class ConverterPool:
@@ -109,15 +113,35 @@ class ConverterPool:
             process.close()
 
     def _run(self, process: ConverterProcess, task: ConversionTask) -> Converted:
-        header: dict[str, Any] = {
-            "fingerprint": task.fingerprint, "folder": task.folder, "contexts": task.contexts, "inputs": task.inputs,
-            "recipe": task.recipe, "sizes": {context: len(onnx) for context, onnx in task.onnx.items()},
-            "sys_path": sys.path,
-        }
+        done = self._ask(process, task, task.contexts, task.onnx)
+        whole = not done.missing
         try:
-            reply = process.ask(header, b"".join(task.onnx.values()), self._timeout_s)
+            for context in done.missing:
+                assert task.other is not None
+                try:
+                    onnx = task.other(context)
+                except Exception as error:
+                    return Converted(error=f"context {context}: export failed: {type(error).__name__}: {error}")
+                more = self._ask(process, task, (context,), onnx)
+                if more.error:
+                    return more
+                done.models += more.models
+            whole = True
+        finally:
+            if not whole:
+                remove_models(task.folder, done.models)
+        return done
+
+    def _ask(self, process: ConverterProcess, task: ConversionTask, contexts: tuple[str, ...],
+             onnx: bytes) -> Converted:
+        header: dict[str, Any] = {"fingerprint": task.fingerprint, "folder": task.folder, "contexts": contexts,
+                                  "inputs": task.inputs, "recipe": task.recipe}
+        if task.recipe is not None:
+            header["sys_path"] = sys.path
+        try:
+            reply = process.ask(header, onnx, self._timeout_s)
         except ConverterLost as error:
             return Converted(error=str(error))
         models = [ModelFile(**model) for model in reply.get("models", ())]
         return Converted(models, reply.get("exporter", ""), reply.get("reason", ""), reply.get("error", ""),
-                         reply.get("flops", -1))
+                         reply.get("flops", -1), reply.get("missing", []))

@@ -3,8 +3,9 @@ inputs and gives the trace; only the weights that the trace reads are made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -21,15 +22,16 @@ __all__ = ["Written", "write"]
 
 @dataclass(frozen=True)
 class Written:
-    """An operator's ONNX bytes per context, what its run showed, and its operations."""
+    """An operator's ONNX bytes (of the plain context), what makes those of other contexts, what its run showed, and its
+    operations."""
 
-    onnx: dict[str, bytes]
+    onnx: bytes
+    other: Callable[[str], bytes]
     checked: Checked
     flops: int
 
 
-def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str, contexts: Sequence[str]) \
-        -> Written | None:
+def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str) -> Written | None:
     """The same bytes as building the module with seeded weights and exporting it with MMT's own writer.
 
     None where this way cannot tell or do: the module holds more than weights, takes indices, reads numbers, calls
@@ -44,7 +46,7 @@ def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str, c
     if traced.numbers_matter or not _give_weights(traced, module, identity):
         return None
     try:
-        onnx = {context: trace_to_onnx(traced, context) for context in contexts}
+        onnx = trace_to_onnx(traced)
     except UnsupportedFunction:
         return None
     except RuntimeError as error:
@@ -54,7 +56,7 @@ def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str, c
     outputs = traced.output_specs
     checked = Checked([list(spec.shape) for spec in outputs], [spec.dtype for spec in outputs],
                       [(-1.0, 1.0)] * len(inputs))
-    return Written(onnx, checked, total_cost(traced).flops)
+    return Written(onnx, partial(trace_to_onnx, traced), checked, total_cost(traced).flops)
 
 
 def _give_weights(traced: Trace, module: torch.nn.Module, identity: str) -> bool:

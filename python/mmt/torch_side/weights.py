@@ -11,7 +11,7 @@ import math
 
 import torch
 
-_SMALLEST = 1e-4  # magnitude below which no weight falls
+from mmt._core import onnx
 
 
 def seed_of(text: str) -> int:
@@ -28,43 +28,40 @@ def seed_weights(module: torch.nn.Module, identity: str) -> None:
     """
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            _fill(parameter.data, name.rpartition(".")[2], _generator(identity, name))
+            _fill(parameter.data, name, identity)
         for name, buffer in module.named_buffers():
             kind = name.rpartition(".")[2]
             if kind in ("running_mean", "running_var") and buffer.is_floating_point():
-                _fill(buffer, kind, _generator(identity, name))
+                _fill(buffer, name, identity)
 
 
 def seeded(tensor: torch.Tensor, name: str, identity: str) -> torch.Tensor:
     """What `seed_weights` puts into the parameter or statistic of this name, as a new tensor in memory."""
     values = torch.empty(tensor.shape, dtype=tensor.dtype)
-    _fill(values, name.rpartition(".")[2], _generator(identity, name))
+    _fill(values, name, identity)
     return values
 
 
-def _generator(identity: str, name: str) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_of(f"{identity}/{name}"))
-
-
-def _fill(tensor: torch.Tensor, kind: str, generator: torch.Generator) -> None:
+def _fill(tensor: torch.Tensor, name: str, identity: str) -> None:
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return
-    values = torch.empty(tensor.shape, dtype=torch.float32)
+    values = tensor
+    if tensor.dtype != torch.float32 or not tensor.is_contiguous() or tensor.device.type != "cpu":
+        values = torch.empty(tensor.shape, dtype=torch.float32)
+    low, high = _range(tensor, name.rpartition(".")[2])
+    onnx.fill_weights(values.data_ptr(), values.numel(), low, high, seed_of(f"{identity}/{name}"))
+    if values is not tensor:
+        tensor.copy_(values)
+
+
+def _range(tensor: torch.Tensor, kind: str) -> tuple[float, float]:
     if kind == "running_var":
-        values.uniform_(0.5, 1.5, generator=generator)
-    elif kind == "running_mean":
-        values.uniform_(-0.5, 0.5, generator=generator)
-    elif tensor.dim() <= 1:
+        return 0.5, 1.5
+    if kind == "running_mean":
+        return -0.5, 0.5
+    if tensor.dim() <= 1:
         if "bias" in kind or kind == "beta":
-            values.uniform_(-0.1, 0.1, generator=generator)
-        else:  # scales of norms, layer scales, slopes
-            values.uniform_(0.5, 1.5, generator=generator)
-    else:
-        fan_in = tensor[0].numel()
-        # Uniform costs a third of normal and serves as well: only the size of the values matters.
-        bound = math.sqrt(3.0 / max(1, fan_in))
-        values.uniform_(-bound, bound, generator=generator)
-    tiny = values.abs() < _SMALLEST
-    if bool(tiny.any()):
-        values[tiny] = _SMALLEST
-    tensor.copy_(values)
+            return -0.1, 0.1
+        return 0.5, 1.5  # scales of norms, layer scales, slopes
+    bound = math.sqrt(3.0 / max(1, tensor[0].numel()))  # uniform serves as well as normal: only the size matters
+    return -bound, bound

@@ -77,8 +77,7 @@ TEST(WorkerEngine, RunsChainsAsTheEngineDoesInProcess) {
   EXPECT_EQ(got.timed_us, want.timed_us);
   EXPECT_EQ(got.overhead_us, want.overhead_us);
   EXPECT_EQ(got.steal_share, want.steal_share);
-  EXPECT_THROW(engine->run_chain(std::vector<Session*>{c.get(), a.get()}, 1), Error)
-      << "a session of another engine";
+  EXPECT_THROW(engine->run_chain(std::vector<Session*>{c.get(), a.get()}, 1), Error) << "a session of another engine";
   EXPECT_THROW(engine->run_chain(std::vector<Session*>{c.get()}, 0), Error);
   engine->restart();
   EXPECT_THROW(engine->run_chain(std::vector<Session*>{c.get()}, 1), Error) << "its session is gone";
