@@ -128,7 +128,7 @@ ReadResult read_frame(int fd, std::chrono::milliseconds timeout, Frame& frame) {
   result = read_all(fd, frame.payload.data(), frame.payload.size(), forever, deadline);
   if (result != ReadResult::kFrame) return result;
   try {
-    frame.header = nlohmann::json::parse(header);
+    frame.header = header.empty() ? nlohmann::json() : nlohmann::json::parse(header);
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kParse, std::string("worker message: ") + error.what());
   }
@@ -136,7 +136,8 @@ ReadResult read_frame(int fd, std::chrono::milliseconds timeout, Frame& frame) {
 }
 
 bool write_frame(int fd, const Frame& frame) {
-  const std::string header = frame.header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string header;
+  if (!frame.header.is_null()) header = frame.header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const Prefix prefix{static_cast<std::uint32_t>(header.size()), kMagic, frame.payload.size()};
   const NoSigpipe guard;
   if (frame.payload.size() > kLargePayload) {

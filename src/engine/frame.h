@@ -1,4 +1,5 @@
-// Messages between a worker's parent and child: a JSON header and raw bytes (samples, values) behind it.
+// Messages between a worker's parent and child: a JSON header and raw bytes (samples, values) behind it. Without a
+// header it is the call of a run, or its answer (run_message.h).
 //
 // On the wire: header size (32 bits), payload size (64 bits), header, payload; both ends run on one machine, so numbers
 // are in its own byte order.
@@ -15,7 +16,7 @@
 namespace mmt {
 
 struct Frame {
-  nlohmann::json header;
+  nlohmann::json header;  ///< null: none.
   std::vector<std::uint8_t> payload;
 
   template <class T>

@@ -8,6 +8,7 @@
 #include "engine/child_process.h"
 #include "engine/engine_json.h"
 #include "engine/frame.h"
+#include "engine/run_message.h"
 #include "mmt/error.h"
 #include "mmt/worker.h"
 
@@ -87,6 +88,7 @@ class Worker {
       child_->kill();
       lose(ErrorCode::kTimeout, what + ": no answer within " + std::to_string(timeout.count()) + " ms");
     }
+    if (answer.header.is_null()) return answer;
     if (!answer.header.value("ok", false)) {
       const Error error(static_cast<ErrorCode>(answer.header.value("code", static_cast<int>(ErrorCode::kEngine))),
                         answer.header.value("message", what + " failed"));
@@ -138,7 +140,10 @@ class WorkerSession final : public Session {
     return id_;
   }
 
-  RunSamples run(const RunRequest& request) override { return samples_of(call(run_frame(request), "a run")); }
+  RunSamples run(const RunRequest& request) override {
+    require_current();
+    return read_run_answer(worker_->call(run_frame(request), path_ + ": a run"));
+  }
 
   void start(const RunRequest& request) override {
     require_current();
@@ -147,7 +152,7 @@ class WorkerSession final : public Session {
 
   RunSamples finish() override {
     require_current();
-    return samples_of(worker_->finish(path_ + ": a run"));
+    return read_run_answer(worker_->finish(path_ + ": a run"));
   }
 
   std::vector<std::vector<float>> compute(const std::vector<std::vector<float>>& inputs) override {
@@ -166,25 +171,7 @@ class WorkerSession final : public Session {
  private:
   Frame run_frame(const RunRequest& request) const {
     if (request.runs < 1) throw Error(ErrorCode::kInvalidArgument, "runs must be at least 1");
-    return {{{"call", "run"},
-             {"session", id_},
-             {"runs", request.runs},
-             {"profile", request.profile},
-             {"displace", request.displace_bytes},
-             {"settling", request.settling_runs}},
-            {}};
-  }
-
-  static RunSamples samples_of(const Frame& answer) {
-    RunSamples samples;
-    PayloadReader reader(answer.payload);
-    samples.run_us = reader.take<double>(answer.header.at("runs"));
-    samples.kernel_us = reader.take<float>(answer.header.at("kernels"));
-    samples.timed_us = answer.header.at("timed_us");
-    samples.overhead_us = answer.header.at("overhead_us");
-    samples.steal_share = answer.header.at("steal_share");
-    samples.migrations = answer.header.at("migrations");
-    return samples;
+    return run_call(id_, request);
   }
 
   void require_current() const {

@@ -11,6 +11,7 @@
 
 #include "engine/engine_json.h"
 #include "engine/frame.h"
+#include "engine/run_message.h"
 #include "mmt/error.h"
 #include "mmt/worker.h"
 
@@ -47,9 +48,9 @@ class Server {
   const Engine& engine() const { return *engine_; }
 
   Frame serve(const Frame& request) {
+    if (request.header.is_null()) return run(read_run_call(request));
     const std::string call = request.header.at("call");
     if (call == "open") return open(request.header);
-    if (call == "run") return run(request.header);
     if (call == "chain") return chain(request.header);
     if (call == "compute") return compute(request);
     if (call == "close") {
@@ -64,8 +65,8 @@ class Server {
   }
 
  private:
-  Session& session(const json& id) {
-    const auto found = sessions_.find(id.get<std::int64_t>());
+  Session& session(std::int64_t id) {
+    const auto found = sessions_.find(id);
     if (found == sessions_.end()) throw Error(ErrorCode::kInvalidArgument, "worker: no such session");
     return *found->second;
   }
@@ -77,21 +78,9 @@ class Server {
     return answer;
   }
 
-  Frame run(const json& header) {
-    const RunSamples samples = session(header.at("session"))
-                                   .run({header.at("runs").get<int>(), header.at("profile").get<bool>(),
-                                         header.at("displace").get<std::int64_t>(), header.at("settling").get<int>()});
-    Frame answer{{{"ok", true},
-                  {"runs", samples.run_us.size()},
-                  {"kernels", samples.kernel_us.size()},
-                  {"timed_us", samples.timed_us},
-                  {"overhead_us", samples.overhead_us},
-                  {"steal_share", samples.steal_share},
-                  {"migrations", samples.migrations}},
-                 {}};
-    answer.append(std::span<const double>(samples.run_us));
-    answer.append(std::span<const float>(samples.kernel_us));
-    return answer;
+  Frame run(const RunCall& call) {
+    return run_answer(
+        session(call.session).run({call.runs, call.profile != 0, call.displace_bytes, call.settling_runs}));
   }
 
   Frame chain(const json& header) {

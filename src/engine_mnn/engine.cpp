@@ -68,6 +68,7 @@ MnnEngine::MnnEngine(const EngineConfig& config) : config_(config) {
 }
 
 std::unique_ptr<MnnSession> MnnEngine::open(const std::string& path, const OpenOptions& options) {
+  if (facts_.per_kernel) shared_.placement.prepare();  // Wanted by the session's first run.
   // MNN tells the memory of a runtime, which these sessions share.
   const double held_mib = anchor_ ? anchor_->memory_mib() : 0;
   Model model = Model::from_file(path, config_, options.inputs, runtime_);

@@ -156,7 +156,7 @@ double MnnSession::find_activations() {
   const std::int64_t end = now_ns();
   if (code != 0) fail("a run", code);
   // Last, as what a kernel reads was written last.
-  for (const Input& input : inputs_) found.add(*input.device);
+  for (const Input& input : inputs_) found.add_input(*input.device);
   found.complete();
   found.gather(shared_.placement);
   activations_ = std::move(found);

@@ -18,8 +18,10 @@ namespace mmt::mnn {
 /// and now and then another for a tensor.
 class ActivationMemory {
  public:
-  /// What a kernel writes, or an input. Tensors that lie on another device are left out.
+  /// What a kernel writes. Tensors that lie on another device are left out.
   void add(const MNN::Tensor& tensor);
+  /// An input, which is filled before every run: `write` leaves it to that.
+  void add_input(const MNN::Tensor& tensor);
   /// After the last tensor: takes whole pieces in, with scratch memory, where the C library tells how large they are.
   void complete();
   /// Writes to every line, as the kernels before did. Reading would not do: caches of servers take data that was only
@@ -35,8 +37,9 @@ class ActivationMemory {
   struct Range {
     std::uintptr_t begin = 0, end = 0;
   };
-  std::vector<Range> tensors_;
-  std::vector<Range> ranges_;  ///< Once complete: apart from each other.
+  std::vector<Range> tensors_, inputs_;
+  std::vector<Range> ranges_;   ///< Once complete: apart from each other.
+  std::vector<Range> written_;  ///< The same without what inputs hold.
 };
 
 /// The caches before the last one, of this processor and, for an engine of several threads, of others.

@@ -192,7 +192,7 @@ void Run::warm_up(const std::vector<int>& batch) {
 }
 
 void Run::measure(const std::vector<int>& batch) {
-  finish_settled(batch);  // Those that others measured already.
+  finish_settled(batch, true);  // Those that others measured already.
   begin_column();
   for (int i = 0; i < kFirstChains && !halted(); ++i) run_chain(batch);
   while (!halted()) {
@@ -221,6 +221,7 @@ void Run::measure(const std::vector<int>& batch) {
   } else if (unjudged_ != nullptr) {
     evaluate(*std::exchange(unjudged_, nullptr));
   }
+  keep_results(true);
   if (!result_.interrupted) finish_what_there_is(batch);
 }
 
@@ -277,6 +278,7 @@ void Run::end_column(const std::vector<int>& batch, bool keep, bool must_evaluat
   unjudged_ = nullptr;
   if (must_evaluate) {
     evaluate(batch);
+    keep_results(true);
   } else if (clock_.now() - last_evaluation_ >= kEvaluationShare * evaluation_cost_) {
     unjudged_ = &batch;  // No more often than the statistics' own cost allows.
   }
@@ -309,10 +311,13 @@ void Run::evaluate(const std::vector<int>& batch) {
       if (!quantity->settled()) quantity->evaluate(scale_.factors(), precision_);
     }
   }
-  evaluation_cost_ = clock_.now() - start;  // Without what is done once for each model.
-  finish_settled(batch);
-  keep_unfinished(batch, result_.interrupted);
   last_evaluation_ = clock_.now();
+  evaluation_cost_ = last_evaluation_ - start;
+  unkept_ = &batch;
+}
+
+void Run::keep_results(bool all) {
+  if (unkept_ != nullptr && finish_settled(*unkept_, all) && keep_unfinished(*unkept_, all)) unkept_ = nullptr;
 }
 
 }  // namespace mmt::metering

@@ -49,11 +49,14 @@ class Run {
   bool column_is_due(bool round_ended) const;
   void end_column(const std::vector<int>& batch, bool keep = false, bool must_evaluate = false);
   void evaluate(const std::vector<int>& batch);
+  void keep_results(bool all);
   void cool_down();
 
   // Ends.
-  void keep_unfinished(const std::vector<int>& batch, bool at_once);
-  void finish_settled(const std::vector<int>& batch);
+  // These two take a while, a little for each model. Without `all` they stop where the engine may run out of work, at
+  // one model at the earliest; true: all is done.
+  bool keep_unfinished(const std::vector<int>& batch, bool all);
+  bool finish_settled(const std::vector<int>& batch, bool all);
   void finish_what_there_is(const std::vector<int>& batch);
   void finish(ItemState& state);
   void fail(ItemState& state, const std::string& reason);
@@ -95,10 +98,11 @@ class Run {
   std::int64_t batch_bytes_ = 0;
   bool said_warm_ = false;
   const std::vector<int>* unjudged_ = nullptr;  ///< The batch that is to be evaluated while the engine is at work.
+  const std::vector<int>* unkept_ = nullptr;    ///< The same, its results to be written down.
 
   int round_ = 0, column_rounds_ = 0, column_visits_ = 0;
   std::chrono::nanoseconds start_, column_start_{0}, last_report_{0}, last_evaluation_{0}, evaluation_cost_{0},
-      last_kept_, keeping_cost_{0};
+      last_kept_, keeping_cost_{0}, keeping_so_far_{0};
   std::optional<std::chrono::nanoseconds> deadline_, batch_deadline_;
   MeterResult result_;
 };

@@ -1,5 +1,6 @@
 // How models leave a run: settled, with what there is, or failed.
 #include <algorithm>
+#include <utility>
 
 #include "meter/result.h"
 #include "meter/run.h"
@@ -42,12 +43,13 @@ void Run::finish(ItemState& state) {
   sink_(profile);
 }
 
-void Run::keep_unfinished(const std::vector<int>& batch, bool at_once) {
+bool Run::keep_unfinished(const std::vector<int>& batch, bool all) {
   using namespace std::chrono_literals;
   constexpr std::chrono::nanoseconds kInterval = 1s;
   constexpr int kShare = 100;  // A hundredth of the time at most.
   const std::chrono::nanoseconds start = clock_.now();
-  if (!hooks_.unfinished || (!at_once && start - last_kept_ < std::max(kInterval, kShare * keeping_cost_))) return;
+  const bool is_due = result_.interrupted || start - last_kept_ >= std::max(kInterval, kShare * keeping_cost_);
+  if (!hooks_.unfinished || !is_due) return true;
   const ProfileContext context{pool_, scale_, precision_, reference_hot_, per_kernel_};
   for (const int index : batch) {
     ItemState& state = items_[static_cast<std::size_t>(index)];
@@ -57,17 +59,24 @@ void Run::keep_unfinished(const std::vector<int>& batch, bool at_once) {
     ModelProfile profile = make_profile(state, context, hooks_.utc_now());
     add_flag(profile.flags, "unfinished");
     hooks_.unfinished(profile);
+    if (all || sessions_.has_time()) continue;
+    keeping_so_far_ += clock_.now() - start;
+    return false;
   }
   last_kept_ = clock_.now();
-  keeping_cost_ = last_kept_ - start;
+  keeping_cost_ = std::exchange(keeping_so_far_, std::chrono::nanoseconds{0}) + (last_kept_ - start);
+  return true;
 }
 
-void Run::finish_settled(const std::vector<int>& batch) {
+bool Run::finish_settled(const std::vector<int>& batch, bool all) {
   for (const int index : batch) {
     ItemState& state = items_[static_cast<std::size_t>(index)];
     if (state.phase != Phase::kOpen || !state.reported) continue;
-    if (!wants_plain(state, precision_) && !wants_profile(state, pool_, precision_)) finish(state);
+    if (wants_plain(state, precision_) || wants_profile(state, pool_, precision_)) continue;
+    finish(state);
+    if (!all && !sessions_.has_time()) return false;
   }
+  return true;
 }
 
 void Run::finish_what_there_is(const std::vector<int>& batch) {

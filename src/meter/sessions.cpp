@@ -16,6 +16,8 @@ constexpr int kCrashesAllowed = 2;
 /// Enough for answers to be read in bunches, little enough to stop soon after somebody asks for it.
 constexpr double kAheadUs = 20'000;
 constexpr std::size_t kMostAhead = 32;
+constexpr std::size_t kLastAnswers = 3;  ///< Waited for at the end of a stretch.
+constexpr double kMostMeanwhileUs = 60'000;
 constexpr double kNewShare = 0.25;  ///< Of the last visit in what the next one is expected to take, at least.
 constexpr double kWayUs = 20;       ///< What a request costs beside its runs: two messages between processes.
 
@@ -111,17 +113,24 @@ void Sessions::check(const ItemState& state, const RunRequest& request, const Ru
                                       std::to_string(samples.kernel_us.size()));
 }
 
-bool Sessions::is_busy() const {
-  return started_.size() >= kMostAhead || (started_.size() > 1 && started_us_ >= kAheadUs);
+bool Sessions::is_busy(nanoseconds meanwhile) const {
+  const double more = std::min(static_cast<double>(meanwhile.count()) * 1e-3, kMostMeanwhileUs) / kAheadUs;
+  return static_cast<double>(started_.size()) >= static_cast<double>(kMostAhead) * (1 + more) ||
+         (started_.size() > 1 && started_us_ >= kAheadUs * (1 + more));
 }
 
 bool Sessions::is_half_busy() const {
   return started_.size() > kMostAhead / 2 || (started_.size() > 1 && started_us_ > kAheadUs / 2);
 }
 
+bool Sessions::has_time() const {
+  return engine_.runs_apart() && !started_.empty() &&
+         started_.back().end - clock_.now() > nanoseconds(std::llround(kAheadUs / 2 * 1000));
+}
+
 void Sessions::rest(bool all) {
-  if (!engine_.runs_apart() || started_.empty()) return;
-  std::size_t last = started_.size() - 1;
+  if (!engine_.runs_apart() || started_.empty() || (all && started_.size() <= kLastAnswers)) return;
+  std::size_t last = started_.size() - 1 - (all ? kLastAnswers : 0);
   if (!all) {
     double left_us = started_us_;
     for (last = 0; last + 2 < started_.size() && last + 1 < kMostAhead / 2; ++last) {

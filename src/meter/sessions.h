@@ -53,13 +53,17 @@ class Sessions {
   /// nothing else may be asked of the engine before all are finished.
   void start(const Visiting& visiting);
   bool any_started() const { return !started_.empty(); }
-  /// True where so much is asked for already that the engine has no need to wait for the next request.
-  bool is_busy() const;
+  /// True where so much is asked for already that the engine has no need to wait for the next request, also where this
+  /// program does something else first, for so long.
+  bool is_busy(std::chrono::nanoseconds meanwhile = {}) const;
   /// True where so much of that is unfinished that there is no need yet to ask for more.
   bool is_half_busy() const;
-  /// Sleeps until the engine should be half through with (or, `all`, at the end of) what it was asked for. Reading an
-  /// answer means work of this process beside the engine's next run; whatever shares a core, a cache or the memory
-  /// with it makes that run slower. So answers are read many at a time, and most runs have the machine for themselves.
+  /// True while the engine should have so much left to do that this program may do something else.
+  bool has_time() const;
+  /// Sleeps until the engine should be half through with what it was asked for or, `all`, near the end of it: the last
+  /// answers are waited for, so that a wrong guess does not leave the engine idle. Reading an answer means work of this
+  /// process beside the engine's next run; whatever shares a core, a cache or the memory with it makes that run slower.
+  /// So answers are read many at a time, and most runs have the machine for themselves.
   void rest(bool all = false);
   /// Waits for the first of the started runs. `samples` is filled where the outcome is ok; where the worker was lost
   /// all started runs are forgotten.

@@ -60,6 +60,23 @@ TEST(PagePlacement, TakesNoMoreThanAHugePageAhead) {
   }
 }
 
+TEST(PagePlacement, PreparesOneHugePageAndGivesItAway) {
+  PagePlacement placement;
+  std::vector<std::uint8_t> piece(1'500'000, 3);
+  for (int i = 0; i < 4; ++i) {
+    placement.prepare();
+    placement.prepare();
+    const std::size_t before = placement.spare_bytes();
+    EXPECT_LE(before, kHugePage + kHugePage / 2);
+    placement.gather(address(piece.data()), address(piece.data()) + piece.size());
+    EXPECT_EQ(piece, std::vector<std::uint8_t>(1'500'000, 3));
+    if (before >= kHugePage) {
+      EXPECT_LT(placement.spare_bytes(), before);
+    }
+  }
+  placement.prepare();  // Ends with one that nobody took.
+}
+
 #ifdef __linux__
 /// Where a page lies; 0 where that is not told (it takes CAP_SYS_ADMIN).
 std::uint64_t frame(const std::uint8_t* page) {

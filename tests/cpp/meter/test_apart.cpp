@@ -93,5 +93,27 @@ TEST(MeterApart, RarelyDisturbsARunToReadAnAnswer) {
   EXPECT_GT(result.engine_share, 0.85) << "sleeping must not leave the engine idle";
 }
 
+TEST(MeterApart, TheEngineGoesOnWhileResultsAreWrittenDown) {
+  Bench bench;
+  ApartEngine engine(bench.clock);
+  for (int i = 0; i < 60; ++i) {
+    const std::string name = "m" + std::to_string(i);
+    const std::vector<FakeKernel> kernels{{name + "/conv", "Convolution", 900, 1000}};
+    bench.add(name, kernels);
+    engine.inner.program(name, fake_model(kernels));
+    if (i >= 50) engine.inner.model(name).noise = 0.05;  // The others are through at once, while these go on.
+  }
+  long profiles = 0;
+  const auto slow_sink = [&](const ModelProfile&) {
+    ++profiles;
+    bench.clock.advance(std::chrono::milliseconds(20));
+  };
+  const MeterResult result =
+      metering::meter_with(bench.hooks, engine, bench.items, bench.options, bench.clock, slow_sink, {}, {});
+  EXPECT_EQ(profiles, 60);
+  EXPECT_GT(result.wall_s, 60 * 0.02);
+  EXPECT_GT(result.engine_share, 0.95) << "of " << result.wall_s << " s";
+}
+
 }  // namespace
 }  // namespace mmt::testing
