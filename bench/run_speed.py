@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import resource
 import subprocess
 import sys
@@ -41,6 +42,23 @@ def cpp(folder: Path) -> Lines:
     return lines
 
 
+def machine() -> str:
+    """The processor, and how fast it is just now for what is mostly Python, so that runs can be compared."""
+    facts = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [text.split(":", 1)[1].strip() for text in facts.splitlines() if text.startswith("model name")]
+    speeds = sorted(_count(2_000_000) for _ in range(9))
+    return (f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores: a loop in Python counts "
+            f"{speeds[1]:.0f} to {speeds[-2]:.0f} million a second")
+
+
+def _count(to: int) -> float:
+    start = time.perf_counter()
+    number = 0
+    while number < to:
+        number += 1
+    return to / (time.perf_counter() - start) / 1e6
+
+
 def main() -> int:
     sections: dict[str, Callable[[], Lines]] = {
         "predict": predicting, "model": model_size, "table": table_size, "space": spaces, "generate": generating,
@@ -57,10 +75,12 @@ def main() -> int:
     for name in options.only:
         print(f"== {name}", flush=True)
         start = time.perf_counter()
+        where = machine()
         lines = sections[name]()
         results[name] = {
-            "lines": lines, "seconds": round(time.perf_counter() - start, 1), "torch": torch.__version__,
-            "mmt": mmt.__version__, "cores": os.cpu_count(), "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "lines": lines, "machine": where, "seconds": round(time.perf_counter() - start, 1),
+            "torch": torch.__version__, "mmt": mmt.__version__, "cores": os.cpu_count(),
+            "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }  # fmt: skip
         target.write_text(json.dumps(results, indent=1), encoding="utf-8")
         (ROOT / "docs" / "performance.md").write_text(page(results), encoding="utf-8")
