@@ -122,6 +122,8 @@ class Writer {
       if (parameters->GetField<std::int32_t>(slot(input::kDataType), input::kFloat32) != input::kFloat32) return false;
       if (!find_place(node)) return false;
     }
+    // Inputs need not be read in their own order.
+    std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.op < b.op; });
     return !places_.empty();
   }
 
@@ -138,6 +140,9 @@ class Writer {
       if (found || parameters == nullptr || reader.inputs.size() != 1 || reader.outputs.size() != 1 ||
           reader.outputs[0] < 0 || parameters->GetField<std::int8_t>(slot(convert::kTo), 0) != convert::kPackedLayout)
         return false;
+      const std::string& converted = graph_.tensor_names[static_cast<std::size_t>(reader.outputs[0])];
+      const auto& results = graph_.output_names;  // A result keeps its name, which the stub's would take.
+      if (std::find(results.begin(), results.end(), converted) != results.end()) return false;
       found = true;
       places_.push_back({i, input.name, std::string(kStubPrefix) + "_" + input.name.substr(prefix.size()),
                          input.outputs[0], reader.outputs[0]});

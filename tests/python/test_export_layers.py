@@ -97,6 +97,10 @@ LAYERS: dict[str, tuple[nn.Module, Sequence[torch.Tensor]]] = {
     "softmax_channels": (nn.Softmax(1), [X]),
     "softmax2d": (nn.Softmax2d(), [X]),
     "log_softmax": (nn.LogSoftmax(1), [X]),
+    "second_input_first": (
+        Fn(lambda a, b, first, then: first(b).relu() - then(a), first=nn.Conv2d(8, 4, 3), then=nn.Conv2d(8, 4, 3)),
+        [X, Y],
+    ),
     "max_pool2d": (nn.MaxPool2d(3, 2, 1), [X]),
     "max_pool2d_ceil": (nn.MaxPool2d(3, 2, ceil_mode=True), [X]),
     "max_pool1d": (nn.MaxPool1d(2), [T]),

@@ -38,7 +38,8 @@ inline std::function<flatbuffers::uoffset_t(flatbuffers::FlatBufferBuilder&)> co
   };
 }
 
-inline std::vector<std::uint8_t> build_mnn(const std::vector<OpSpec>& ops, const std::vector<std::string>& tensors) {
+inline std::vector<std::uint8_t> build_mnn(const std::vector<OpSpec>& ops, const std::vector<std::string>& tensors,
+                                           const std::vector<std::string>& results = {}) {
   flatbuffers::FlatBufferBuilder builder;
   std::vector<flatbuffers::Offset<flatbuffers::Table>> offsets;
   for (const OpSpec& op : ops) {
@@ -58,8 +59,10 @@ inline std::vector<std::uint8_t> build_mnn(const std::vector<OpSpec>& ops, const
   }
   const auto list = builder.CreateVector(offsets);
   const auto names = builder.CreateVectorOfStrings(tensors);
+  const auto outputs = builder.CreateVectorOfStrings(results);
   const auto start = builder.StartTable();
   builder.AddOffset(slot(3), list);
+  builder.AddOffset(slot(4), outputs);
   builder.AddOffset(slot(7), names);
   builder.Finish(flatbuffers::Offset<flatbuffers::Table>(builder.EndTable(start)));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};

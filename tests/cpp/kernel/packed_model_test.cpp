@@ -46,8 +46,9 @@ class Image {
   }
   explicit Image(const std::vector<std::uint8_t>& bytes)
       : Image(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())) {}
-  Image(const std::vector<OpSpec>& ops, const std::vector<std::string>& tensors)
-      : Image(test::build_mnn(ops, tensors)) {}
+  Image(const std::vector<OpSpec>& ops, const std::vector<std::string>& tensors,
+        const std::vector<std::string>& results = {})
+      : Image(test::build_mnn(ops, tensors, results)) {}
 
   std::string_view view() const { return {reinterpret_cast<const char*>(words_.data()), size_}; }
   mnn::Graph graph() const {
@@ -92,6 +93,22 @@ TEST(PackedModel, StubsStandBehindTheConversionsOfInputsOfRankFour) {
   EXPECT_EQ(graph.ops[8].inputs, (std::vector<int>{2, 3, 5}));
 }
 
+TEST(PackedModel, EveryInputGetsItsStubWhateverTheOrderOfItsReaders) {
+  const Image plain({input("input_0", 0, {1, 4, 8, 8}), input("input_1", 1, {1, 4, 8, 8}), conversion(1, 2, 2),
+                     conv("second", 2, 3), conversion(0, 4, 2), conv("first", 4, 5)},
+                    {"input_0", "input_1", "a", "b", "c", "d"});
+  const auto made = packed_model(plain.view());
+  ASSERT_TRUE(made.has_value());
+  const mnn::Graph graph = Image(*made).graph();
+  for (const auto& [stub, tensor] : {std::pair{"mmt_stub_0", 4}, {"mmt_stub_1", 2}}) {
+    ASSERT_GE(graph.find(stub), 1) << stub;
+    const mnn::OpNode& op = graph.ops[static_cast<std::size_t>(graph.find(stub))];
+    EXPECT_EQ(op.outputs, (std::vector<int>{tensor})) << stub;
+    EXPECT_EQ(graph.ops[static_cast<std::size_t>(graph.find(stub)) - 1].outputs, op.inputs) << stub;
+    EXPECT_EQ(graph.tensor_names[static_cast<std::size_t>(tensor)], stub);
+  }
+}
+
 TEST(PackedModel, ThePlainFileIsItsEndUntouched) {
   const Image plain = two_inputs();
   EXPECT_TRUE(packed_model(plain.view())->ends_with(plain.view()));
@@ -120,6 +137,10 @@ TEST(PackedModel, WhatThePlainModelDoesNotShowIsLeftToTheConverter) {
   EXPECT_EQ(packed_model(Image({input("input_0", 0, {1, 4}), conversion(0, 1, 2), conv("x", 1, 2)}, names).view()),
             std::nullopt);
   EXPECT_EQ(packed_model(Image({input("input_0", 0, image), conv("x", 1, 2)}, names).view()), std::nullopt);
+  // A conversion that is a result itself; one beside it is none.
+  const std::vector<OpSpec> ops{input("input_0", 0, image), conversion(0, 1, 2), conv("x", 1, 2)};
+  EXPECT_EQ(packed_model(Image(ops, names, {"a", "b"}).view()), std::nullopt);
+  EXPECT_TRUE(packed_model(Image(ops, names, {"b"}).view()).has_value());
 }
 
 TEST(PackedModel, DamagedFilesAreErrorsOrModels) {
