@@ -27,6 +27,7 @@ from speed_page import page
 from speed_predicting import model_size, predicting, spaces, table_size
 
 import mmt
+from mmt._core import base
 
 
 def cpp(folder: Path) -> Lines:
@@ -44,10 +45,9 @@ def cpp(folder: Path) -> Lines:
 
 def machine() -> str:
     """The processor, and how fast it is just now for what is mostly Python, so that runs can be compared."""
-    facts = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [text.split(":", 1)[1].strip() for text in facts.splitlines() if text.startswith("model name")]
+    processor = base.host_facts()["cpu_model"] or platform.machine()
     speeds = sorted(_count(2_000_000) for _ in range(9))
-    return (f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores: a loop in Python counts "
+    return (f"{processor}, {os.cpu_count()} cores: a loop in Python counts "
             f"{speeds[1]:.0f} to {speeds[-2]:.0f} million a second")
 
 

@@ -47,7 +47,7 @@ void bind_onnx(nb::module_& m) {
       },
       "address"_a, "count"_a, "low"_a, "high"_a, "seed"_a,
       "Fills `count` float32 numbers at `address`, which the caller keeps alive, uniformly over [low, high); none "
-      "nearer "
-      "to zero than 1e-4. They follow from `seed`, on every machine.");
+      "nearer to "
+      "zero than 1e-4. They follow from `seed`, on every machine.");
   m.def("lowered_functions", &mmt::lowered_functions, "Canonical names of all functions that have an ONNX form.");
 }

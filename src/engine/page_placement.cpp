@@ -63,7 +63,6 @@ void PagePlacement::prepare() {
 }
 
 bool PagePlacement::take_block() {
-  if (rest_bytes() > 0) munmap(at(next_), rest_bytes());
   next_ = prepared_.valid() ? std::exchange(prepared_, {}).get() : take_huge_page();
   is_refused_ = next_ == 0;
   block_end_ = is_refused_ ? 0 : next_ + kHugePage;

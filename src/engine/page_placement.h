@@ -30,7 +30,7 @@ class PagePlacement {
   std::size_t spare_bytes() const;
 
  private:
-  bool take_block();
+  bool take_block();  ///< When nothing is left of the last one.
   std::size_t rest_bytes() const { return block_end_ - next_; }
 
   std::uintptr_t next_ = 0, block_end_ = 0;      ///< Of a huge page: what is left of it.

@@ -13,10 +13,7 @@ namespace mmt {
 
 struct RunCall {
   std::int64_t session = 0;
-  std::int64_t displace_bytes = 0;
-  std::int32_t runs = 1;
-  std::int32_t settling_runs = 0;
-  std::int64_t profile = 0;
+  RunRequest request;
 };
 
 struct RunAnswer {
@@ -28,7 +25,7 @@ struct RunAnswer {
 static_assert(std::is_trivially_copyable_v<RunCall> && std::is_trivially_copyable_v<RunAnswer>);
 
 inline Frame run_call(std::int64_t session, const RunRequest& request) {
-  const RunCall call{session, request.displace_bytes, request.runs, request.settling_runs, request.profile ? 1 : 0};
+  const RunCall call{session, request};
   Frame frame;
   frame.append(std::span(&call, 1));
   return frame;

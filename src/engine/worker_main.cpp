@@ -48,7 +48,10 @@ class Server {
   const Engine& engine() const { return *engine_; }
 
   Frame serve(const Frame& request) {
-    if (request.header.is_null()) return run(read_run_call(request));
+    if (request.header.is_null()) {
+      const RunCall call = read_run_call(request);
+      return run_answer(session(call.session).run(call.request));
+    }
     const std::string call = request.header.at("call");
     if (call == "open") return open(request.header);
     if (call == "chain") return chain(request.header);
@@ -76,11 +79,6 @@ class Server {
     Frame answer{{{"ok", true}, {"session", next_}, {"desc", session->desc()}}, {}};
     sessions_.emplace(next_++, std::move(session));
     return answer;
-  }
-
-  Frame run(const RunCall& call) {
-    return run_answer(
-        session(call.session).run({call.runs, call.profile != 0, call.displace_bytes, call.settling_runs}));
   }
 
   Frame chain(const json& header) {

@@ -98,12 +98,13 @@ void ActivationMemory::complete() {
     // Lines that it shares with others stay.
     const std::uintptr_t begin = (input.begin + kCacheLine - 1) / kCacheLine * kCacheLine;
     const std::uintptr_t end = input.end / kCacheLine * kCacheLine;
+    if (begin >= end) continue;
     std::vector<Range> left;
     for (const Range& range : written_) {
       if (range.begin < std::min(begin, range.end)) left.push_back({range.begin, std::min(begin, range.end)});
       if (std::max(end, range.begin) < range.end) left.push_back({std::max(end, range.begin), range.end});
     }
-    if (begin < end) written_ = std::move(left);
+    written_ = std::move(left);
   }
 }
 

@@ -93,8 +93,12 @@ class Writer {
     for (const int field : net::kOffsets) {
       if (!points_inside(field)) return false;
     }
-    for (const int field : {5, 6, 8, 9}) {
-      if (net_->GetOptionalFieldOffset(slot(field)) + sizeof(std::int32_t) > bytes_after(net_)) return false;
+    const auto lies_inside = [&](int field, std::size_t bytes) {
+      return net_->GetOptionalFieldOffset(slot(field)) + bytes <= bytes_after(net_);
+    };
+    if (!lies_inside(net::kTensorNumber, sizeof(std::int32_t))) return false;
+    for (const int field : net::kBytes) {
+      if (!lies_inside(field, sizeof(std::int8_t))) return false;
     }
     const auto* fields = reinterpret_cast<const std::uint8_t*>(net_) - flatbuffers::ReadScalar<std::int32_t>(net_);
     return flatbuffers::ReadScalar<voffset_t>(fields) <= slot(net::kFieldCount);

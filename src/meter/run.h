@@ -49,7 +49,7 @@ class Run {
   bool column_is_due(bool round_ended) const;
   void end_column(const std::vector<int>& batch, bool keep = false, bool must_evaluate = false);
   void evaluate(const std::vector<int>& batch);
-  void keep_results(bool all);
+  void keep_results(bool all);  ///< What an evaluation settled is written down; `all`: see below.
   void cool_down();
 
   // Ends.

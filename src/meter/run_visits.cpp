@@ -25,7 +25,7 @@ bool Run::handle(ItemState& state, const Outcome& outcome) {
 void Run::ask(const Visiting& visiting) {
   if (sessions_.is_busy(unjudged_ != nullptr ? evaluation_cost_ : std::chrono::nanoseconds{0})) {
     if (unjudged_ != nullptr) evaluate(*std::exchange(unjudged_, nullptr));
-    keep_results(!engine_.runs_apart());
+    keep_results(false);
     sessions_.rest();
     while (sessions_.is_half_busy()) take_answer();
   }

@@ -16,10 +16,10 @@ constexpr int kCrashesAllowed = 2;
 /// Enough for answers to be read in bunches, little enough to stop soon after somebody asks for it.
 constexpr double kAheadUs = 20'000;
 constexpr std::size_t kMostAhead = 32;
-constexpr std::size_t kLastAnswers = 3;  ///< Waited for at the end of a stretch.
-constexpr double kMostMeanwhileUs = 60'000;
-constexpr double kNewShare = 0.25;  ///< Of the last visit in what the next one is expected to take, at least.
-constexpr double kWayUs = 20;       ///< What a request costs beside its runs: two messages between processes.
+constexpr std::size_t kLastAnswers = 3;      ///< Waited for at the end of a stretch.
+constexpr double kMostMeanwhileUs = 60'000;  ///< More is not asked for ahead, whatever the program does meanwhile.
+constexpr double kNewShare = 0.25;           ///< Of the last visit in what the next one is expected to take, at least.
+constexpr double kWayUs = 20;                ///< What a request costs beside its runs: two messages between processes.
 
 }  // namespace
 
@@ -114,9 +114,10 @@ void Sessions::check(const ItemState& state, const RunRequest& request, const Ru
 }
 
 bool Sessions::is_busy(nanoseconds meanwhile) const {
-  const double more = std::min(static_cast<double>(meanwhile.count()) * 1e-3, kMostMeanwhileUs) / kAheadUs;
-  return static_cast<double>(started_.size()) >= static_cast<double>(kMostAhead) * (1 + more) ||
-         (started_.size() > 1 && started_us_ >= kAheadUs * (1 + more));
+  const double meanwhile_us = std::min(static_cast<double>(meanwhile.count()) * 1e-3, kMostMeanwhileUs);
+  const double times = 1 + meanwhile_us / kAheadUs;
+  const auto most = static_cast<std::size_t>(static_cast<double>(kMostAhead) * times);
+  return started_.size() >= most || (started_.size() > 1 && started_us_ >= kAheadUs * times);
 }
 
 bool Sessions::is_half_busy() const {
@@ -124,8 +125,8 @@ bool Sessions::is_half_busy() const {
 }
 
 bool Sessions::has_time() const {
-  return engine_.runs_apart() && !started_.empty() &&
-         started_.back().end - clock_.now() > nanoseconds(std::llround(kAheadUs / 2 * 1000));
+  if (!engine_.runs_apart()) return true;
+  return !started_.empty() && started_.back().end - clock_.now() > nanoseconds(std::llround(kAheadUs / 2 * 1000));
 }
 
 void Sessions::rest(bool all) {

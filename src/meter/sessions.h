@@ -58,7 +58,8 @@ class Sessions {
   bool is_busy(std::chrono::nanoseconds meanwhile = {}) const;
   /// True where so much of that is unfinished that there is no need yet to ask for more.
   bool is_half_busy() const;
-  /// True while the engine should have so much left to do that this program may do something else.
+  /// True while the engine should have so much left to do that this program may do something else; always for an engine
+  /// that works in this program's own time.
   bool has_time() const;
   /// Sleeps until the engine should be half through with what it was asked for or, `all`, near the end of it: the last
   /// answers are waited for, so that a wrong guess does not leave the engine idle. Reading an answer means work of this

@@ -213,6 +213,7 @@ def test_what_cannot_be_finished_leaves_no_files(conv_onnx, tmp_path):
 
 def test_the_packed_model_is_made_from_the_plain_one_where_that_shows_it(tmp_path):
     def files(module):
+        """What the converter was asked for, the plain and the packed model, and that of the packed ONNX."""
         exported = to_onnx(module.eval(), [TensorSpec((1, 8, 7, 7))])
         asked = []
 
@@ -220,22 +221,20 @@ def test_the_packed_model_is_made_from_the_plain_one_where_that_shows_it(tmp_pat
             asked.append(context)
             return exported.other(context)
 
-        for name, later in (("here", other), ("packed", exported.other)):
-            source = exported.onnx_bytes if name == "here" else exported.other("packed")
-            contexts = ("plain", "packed") if name == "here" else ("packed",)
-            with ConverterPool(1) as pool:
-                done = pool.submit(ConversionTask(name, str(tmp_path), contexts, [((1, 8, 7, 7), "float32")], source,
-                                                  later)).result()
-            assert not done.error
-        here = (tmp_path / "models/here.packed.mnn").read_bytes()
-        return asked, here, (tmp_path / "models/here.mnn").read_bytes(), \
-            (tmp_path / "models/packed.packed.mnn").read_bytes()
+        inputs = [((1, 8, 7, 7), "float32")]
+        with ConverterPool(1) as pool:
+            for name, contexts, onnx in (("both", ("plain", "packed"), exported.onnx_bytes),
+                                         ("alone", ("packed",), exported.other("packed"))):
+                done = pool.submit(ConversionTask(name, str(tmp_path), contexts, inputs, onnx, other)).result()
+                assert not done.error
+        models = tmp_path / "models"
+        return asked, *((models / name).read_bytes() for name in ("both.mnn", "both.packed.mnn", "alone.packed.mnn"))
 
-    asked, made, plain, converted = files(nn.Sequential(nn.Conv2d(8, 4, 3), nn.Hardswish()))
+    asked, plain, made, converted = files(nn.Sequential(nn.Conv2d(8, 4, 3), nn.Hardswish()))
     assert asked == []
     assert made != converted
     assert made.endswith(plain)
-    asked, made, _, converted = files(nn.ReLU())  # runs unpacked when it reads the input itself
+    asked, _, made, converted = files(nn.ReLU())  # runs unpacked when it reads the input itself
     assert asked == ["packed"]
     assert made == converted
 

@@ -23,7 +23,7 @@ from mmt.torch_side.replay import Replay
 from mmt.torch_side.structure import SPECS, TensorSpec, flatten, map_leaves
 from mmt.torch_side.trace import Trace, UnsupportedFunction, trace
 
-__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "to_onnx", "torch_to_onnx", "trace_to_onnx"]
+__all__ = ["CONTEXTS", "ExportResult", "glue_to_onnx", "to_onnx", "torch_to_onnx", "trace_to_onnx", "written"]
 
 CONTEXTS = ("plain", "packed")
 _FLOATS = ("float32", "float16", "bfloat16")
@@ -64,7 +64,7 @@ def to_onnx(
     traced: Trace | None = None
     try:
         traced = trace(model, inputs, kwargs=kwargs)
-        return _written(traced, context, constants_seed)
+        return written(traced, context, constants_seed)
     except UnsupportedFunction as error:
         if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
             raise  # PyTorch's exporter cannot look into them either, and says so less clearly
@@ -79,7 +79,8 @@ def to_onnx(
     return ExportResult(other(context), "torch", reason, traced, other)
 
 
-def _written(traced: Trace, context: str, constants_seed: int | None = None) -> ExportResult:
+def written(traced: Trace, context: str = "plain", constants_seed: int | None = None) -> ExportResult:
+    """`trace_to_onnx` with what else is told of an export."""
     other = partial(trace_to_onnx, traced, constants_seed=constants_seed)
     return ExportResult(other(context), "mmt", "", traced, other)
 
@@ -114,7 +115,7 @@ def glue_to_onnx(part: Trace, context: str = "plain") -> ExportResult:
     """ONNX bytes of an extracted trace: by our own writer, or by PyTorch's exporter, which is given the recorded calls
     themselves (also of functions without a canonical form)."""
     try:
-        return _written(part, context)
+        return written(part, context)
     except RuntimeError as error:
         if getattr(error, "code", "") != "unsupported":
             raise

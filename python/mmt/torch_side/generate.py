@@ -146,7 +146,7 @@ class _Run:
             if operator.module is None and module is not None and self._made_here(module):
                 written = quick.write(module, operator.inputs, fingerprint)
             if written is not None:
-                checked = written.checked
+                checked = written[1]
             elif checked is None:
                 assert module is not None
                 checked = check(module, operator.inputs, operator.cls, operator.parameters)
@@ -158,8 +158,7 @@ class _Run:
         entry = _entry(operator, module, fingerprint, checked)
         task = ConversionTask(fingerprint, os.path.abspath(self._folder), contexts, operator.inputs)
         if written is not None:
-            task.onnx, task.other = written.onnx, written.other
-            entry["exporter"], entry["flops"] = "mmt", written.flops
+            _hand_over(written[0], task, entry)
             return task, entry
         recipe = _recipe(operator)
         if recipe is not None and not self._made_here(module):
@@ -167,17 +166,15 @@ class _Run:
             return task, entry
         try:
             exported = _export_here(operator, fingerprint, last_resort=recipe is None)
-            other = exported.other
             if exported.exporter == "torch":  # which is not for several threads: all at once, here
-                other = {context: other(context) for context in contexts[1:]}.__getitem__
+                exported.other = {context: exported.other(context) for context in contexts[1:]}.__getitem__
         except Exception as error:
             if recipe is not None:  # a worker has the last word
                 task.recipe = recipe
                 return task, entry
             self._fail(operator, entry, f"export failed: {type(error).__name__}: {error}")
             return None
-        entry["exporter"], entry["flops"] = exported.exporter, exported.flops
-        task.onnx, task.other = exported.onnx_bytes, other
+        _hand_over(exported, task, entry)
         if not task.onnx:
             task.recipe = recipe
         elif exported.reason:
@@ -313,6 +310,11 @@ def _entry(operator: Operator, module: torch.nn.Module | None, fingerprint: str,
         "models": [],
         "error": "",
     }
+
+
+def _hand_over(exported: ExportResult, task: ConversionTask, entry: dict[str, Any]) -> None:
+    task.onnx, task.other = exported.onnx_bytes, exported.other
+    entry["exporter"], entry["flops"] = exported.exporter, exported.flops
 
 
 def _recipe(operator: Operator) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,8 +115,8 @@ class ConverterPool:
 
     def _run(self, process: ConverterProcess, task: ConversionTask) -> Converted:
         done = self._ask(process, task, task.contexts, task.onnx)
-        whole = not done.missing
-        try:
+        with ExitStack() as half_done:
+            half_done.callback(remove_models, task.folder, done.models)
             for context in done.missing:
                 assert task.other is not None
                 try:
@@ -126,10 +127,7 @@ class ConverterPool:
                 if more.error:
                     return more
                 done.models += more.models
-            whole = True
-        finally:
-            if not whole:
-                remove_models(task.folder, done.models)
+            half_done.pop_all()
         return done
 
     def _ask(self, process: ConverterProcess, task: ConversionTask, contexts: tuple[str, ...],

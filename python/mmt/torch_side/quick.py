@@ -3,36 +3,24 @@ inputs and gives the trace; only the weights that the trace reads are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 
 from mmt.torch_side.build import Checked, holds_only_weights
-from mmt.torch_side.export import trace_to_onnx
+from mmt.torch_side.export import ExportResult, written
 from mmt.torch_side.fingerprint import InputSpec
-from mmt.torch_side.flops import total_cost
 from mmt.torch_side.structure import TensorSpec, UnsupportedFunction
 from mmt.torch_side.trace import Trace, trace
 from mmt.torch_side.weights import seeded
 
-__all__ = ["Written", "write"]
+__all__ = ["write"]
 
 
-@dataclass(frozen=True)
-class Written:
-    """An operator's ONNX bytes (of the plain context), what makes those of other contexts, what its run showed, and its
-    operations."""
-
-    onnx: bytes
-    other: Callable[[str], bytes]
-    checked: Checked
-    flops: int
-
-
-def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str) -> Written | None:
-    """The same bytes as building the module with seeded weights and exporting it with MMT's own writer.
+def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str) \
+        -> tuple[ExportResult, Checked] | None:
+    """The same bytes as building the module with seeded weights and exporting it with MMT's own writer, and what its
+    run showed.
 
     None where this way cannot tell or do: the module holds more than weights, takes indices, reads numbers, calls
     functions that the writer lacks, or does not accept these inputs.
@@ -46,7 +34,7 @@ def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str) -
     if traced.numbers_matter or not _give_weights(traced, module, identity):
         return None
     try:
-        onnx = trace_to_onnx(traced)
+        exported = written(traced)
     except UnsupportedFunction:
         return None
     except RuntimeError as error:
@@ -56,7 +44,7 @@ def write(module: torch.nn.Module, inputs: Sequence[InputSpec], identity: str) -
     outputs = traced.output_specs
     checked = Checked([list(spec.shape) for spec in outputs], [spec.dtype for spec in outputs],
                       [(-1.0, 1.0)] * len(inputs))
-    return Written(onnx, partial(trace_to_onnx, traced), checked, total_cost(traced).flops)
+    return exported, checked
 
 
 def _give_weights(traced: Trace, module: torch.nn.Module, identity: str) -> bool:
